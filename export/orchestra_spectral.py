@@ -1,0 +1,21 @@
+"""The bundle orchestra-spectral: AdaIN on ERB bands of a 1024 / 64 asymmetric STFT, 1.3 ms of model latency.
+
+    rtstyle corpus build var/corpus --recordings RECORDINGS --melodies MELODIES --minutes 60
+    python export/orchestra_spectral.py --corpus var/corpus
+
+Without RECORDINGS the corpus is the soundfont alone, and the model knows only its instruments. The shipped weights saw the
+recordings named in the card.
+"""
+
+from rtstyle.lab.recipe import Recipe, main
+
+RECIPE = Recipe(
+    name="orchestra-spectral",
+    kind="spectral",
+    description="Seven instruments by adaptive instance normalisation of band features; gains on input, pulses and noise.",
+    shape={"channels": 192, "latent": 96, "style": 96, "units": 3, "bands": 80},
+    minutes=50.0,
+)
+
+if __name__ == "__main__":
+    main(RECIPE)

@@ -1,0 +1,5 @@
+"""`python -m rtstyle` is the command `rtstyle`."""
+
+from rtstyle.cli.app import main
+
+main()

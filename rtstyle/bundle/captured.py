@@ -1,0 +1,120 @@
+"""Styles captured from a recording: kept beside the bundle in the user's folder, one TOML file each.
+
+They never lie inside the bundle, whose files are fixed by their hashes and may be read-only. A captured style holds
+channel statistics of ONE encoder, so it names that encoder's hash and is passed over when the bundle has been replaced.
+"""
+
+import os
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+import numpy as np
+import tomli_w
+from numpy.typing import NDArray
+
+from rtstyle import paths
+from rtstyle.errors import BundleError, did_you_mean
+
+SCHEMA: Final = 1
+ID_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,47}$"
+_MAX_BYTES: Final = 1 << 20
+
+_Statistics = Annotated[tuple[float, ...], msgspec.Meta(min_length=1, max_length=1024)]
+
+
+class CapturedStyle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One captured style: who made it, from what, and the statistics of the encoder's channels."""
+
+    id: Annotated[str, msgspec.Meta(pattern=ID_PATTERN)]
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
+    encoder: str  # SHA-256 of the encoder.onnx that made it
+    recording: str  # file name of the recording, without its folder
+    seconds: Annotated[float, msgspec.Meta(gt=0)]  # of active sound that the statistics come from
+    mean: _Statistics
+    std: _Statistics
+    schema: int = SCHEMA
+
+    def statistics(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """mean and std, float32 (C,) each. `[any]`"""
+        return np.asarray(self.mean, dtype=np.float32), np.asarray(self.std, dtype=np.float32)
+
+
+def save_captured(model: str, style: CapturedStyle) -> Path:
+    """Write one style for the bundle named `model`, replacing one of the same id in one step. `[control]`
+
+    Returns the file. Raises BundleError where it cannot be written.
+    """
+    folder = paths.user_styles(model)
+    table = msgspec.to_builtins(style)
+    try:
+        msgspec.convert(table, CapturedStyle)
+    except msgspec.ValidationError as error:
+        raise BundleError(f"The style '{style.name}' cannot be saved: {error}; give another name.") from error
+    content = tomli_w.dumps(table)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=folder, suffix=".part")
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(content)
+        os.replace(temporary, folder / f"{style.id}.toml")
+    except OSError as error:
+        raise BundleError(
+            f"The style cannot be saved in {folder} ({error.strerror}); make it writable or set RTSTYLE_HOME."
+        ) from error
+    return folder / f"{style.id}.toml"
+
+
+def load_captured(model: str, encoder: str, channels: int) -> tuple[list[CapturedStyle], list[str]]:
+    """Read the styles captured for a bundle, by id; and one note per file that had to be passed over. `[control]`
+
+    model: the bundle's name; encoder: SHA-256 of its encoder.onnx; channels: C. A bad file is noted, not raised: it
+    must not keep the bundle from playing.
+    """
+    styles: list[CapturedStyle] = []
+    notes: list[str] = []
+    folder = paths.user_styles(model)
+    for file in sorted(folder.glob("*.toml")) if folder.is_dir() else []:
+        try:
+            styles.append(_read(file, encoder, channels))
+        except BundleError as error:
+            notes.append(str(error))
+    return styles, notes
+
+
+def _read(file: Path, encoder: str, channels: int) -> CapturedStyle:
+    remedy = "capture it again or delete the file"
+    try:
+        if file.stat().st_size > _MAX_BYTES:
+            raise BundleError(f"{file} is larger than {_MAX_BYTES} bytes, which no captured style is; {remedy}.")
+        style = msgspec.convert(tomllib.loads(file.read_bytes().decode("utf-8")), CapturedStyle)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError, msgspec.ValidationError) as error:
+        raise BundleError(f"{file} is not a captured style ({error}); {remedy}.") from error
+    if style.schema != SCHEMA or style.id != file.stem:
+        raise BundleError(
+            f"{file} has schema {style.schema} and id '{style.id}', expected {SCHEMA} and '{file.stem}'; {remedy}."
+        )
+    if style.encoder != encoder:
+        raise BundleError(f"{file} was captured with another version of this model; {remedy}.")
+    mean, std = style.statistics()
+    if mean.shape != (channels,) or std.shape != (channels,) or not np.isfinite([mean, std]).all() or (std < 0).any():
+        raise BundleError(
+            f"{file} holds {mean.size} and {std.size} values, expected {channels} finite ones each; {remedy}."
+        )
+    return style
+
+
+def delete_captured(model: str, id: str) -> None:
+    """Delete a style captured for the bundle named `model`. `[control]` Raises BundleError if there is none."""
+    folder = paths.user_styles(model)
+    known = sorted(file.stem for file in folder.glob("*.toml")) if folder.is_dir() else []
+    if id not in known:
+        raise BundleError(f"No style '{id}' was captured for '{model}'; {did_you_mean(id, known)}")
+    try:
+        (folder / f"{id}.toml").unlink()
+    except OSError as error:
+        raise BundleError(
+            f"{folder / id}.toml cannot be deleted ({error.strerror}); make its folder writable."
+        ) from error

@@ -1,0 +1,112 @@
+"""A checked bundle in memory."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtstyle.bundle.manifest import DECODER, ENCODER, Adain, Frontend, Manifest, Pass, State, Style
+from rtstyle.errors import BundleError, did_you_mean
+from rtstyle.params import Parameter
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """The self-test: `audio_in` through style number `style` at `amount` must give `audio_out` (mono float32, model's
+    rate)."""
+
+    audio_in: NDArray[np.float32]
+    audio_out: NDArray[np.float32]
+    style: int
+    amount: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A checked bundle. Its graphs are held in memory, so that the folder may go away while it plays. `[control]`
+
+    styles, mean, std: the trained styles, then the user's captured ones; mean and std float32 (S, C). neutral_mean,
+    neutral_std: float32 (C,), the prior of the running statistics. parameters: the table for this bundle, by id. notes:
+    sentences about captured styles that had to be passed over.
+    """
+
+    path: Path
+    manifest: Manifest
+    styles: tuple[Style, ...]
+    mean: NDArray[np.float32]
+    std: NDArray[np.float32]
+    neutral_mean: NDArray[np.float32]
+    neutral_std: NDArray[np.float32]
+    encoder: bytes
+    decoder: bytes
+    golden: Golden | None
+    parameters: Mapping[str, Parameter]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.manifest.name
+
+    @property
+    def kind(self) -> str:
+        return self.manifest.kind
+
+    @property
+    def sample_rate(self) -> int:
+        return self.manifest.sample_rate
+
+    @property
+    def hop(self) -> int:
+        return self.manifest.hop
+
+    @property
+    def latency(self) -> int:
+        return self.manifest.latency
+
+    @property
+    def channels(self) -> int:
+        """C, the channels of the latent."""
+        return int(self.mean.shape[1])
+
+    @property
+    def states_encoder(self) -> tuple[State, ...]:
+        return self.manifest.states_encoder
+
+    @property
+    def states_decoder(self) -> tuple[State, ...]:
+        return self.manifest.states_decoder
+
+    @property
+    def passes(self) -> tuple[Pass, ...]:
+        return self.manifest.passes
+
+    @property
+    def frontend(self) -> Frontend:
+        return self.manifest.frontend
+
+    @property
+    def adain(self) -> Adain:
+        return self.manifest.adain
+
+    @property
+    def stereo(self) -> str:
+        return self.manifest.stereo
+
+    @property
+    def encoder_path(self) -> Path:
+        return self.path / ENCODER
+
+    @property
+    def decoder_path(self) -> Path:
+        return self.path / DECODER
+
+    def style_index(self, text: str) -> int:
+        """Number of the style with this id or name (any case). Raises BundleError that lists what there is."""
+        wanted = text.strip().lower()
+        for i, style in enumerate(self.styles):
+            if wanted in (style.id, style.name.lower()):
+                return i
+        ids = [style.id for style in self.styles]
+        raise BundleError(f"Model '{self.name}' has no style '{text}'; {did_you_mean(wanted, ids)}")

@@ -1,0 +1,126 @@
+"""A new style from any recording, without training: the statistics of the encoder's channels while it listens.
+
+AdaIN gives the sound the channel statistics of a target (see `rtstyle.dsp.adain`). Those of a trained style were
+measured on the training recordings; here they are measured on a recording of the user's, through the very chain that
+plays.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import soundfile
+import soxr
+from numba import carray
+from numpy.typing import NDArray
+
+from rtstyle import paths
+from rtstyle.bundle import Bundle
+from rtstyle.bundle.captured import CapturedStyle, save_captured
+from rtstyle.dsp.adain import EPSILON
+from rtstyle.dsp.jit import kernel
+from rtstyle.dsp.pointers import float32_at, int64_at
+from rtstyle.errors import BundleError, FileError, RtstyleError
+from rtstyle.params import MAX_STYLES
+from rtstyle.runtime import layout as at
+from rtstyle.runtime.model import OK, LoadedModel, load_model, run_model
+
+MIN_SECONDS: Final = 3.0  # of a recording
+MIN_ACTIVE_SECONDS: Final = 1.0  # of sound in it
+MAX_SECONDS: Final = 600.0  # of a recording; what comes later is not listened to
+
+
+def capture_style(bundle: Bundle, recording: str | Path, name: str) -> CapturedStyle:
+    """Measure a recording's style, save it beside the bundle and return it. `[control]`
+
+    The bundle has it as soon as it is loaded again. name: what the user calls it; a captured style of the same id is
+    replaced. Raises FileError for a recording that is unreadable, broken, too short or silent, and BundleError for a
+    name that the model itself has or when there is no room for another style.
+    """
+    id = paths.file_stem(name)
+    others = [style.id for style in bundle.styles if style.source == "trained"]
+    if id in others:
+        raise BundleError(f"The model '{bundle.name}' has a style '{id}' of its own; give another name.")
+    if len(bundle.styles) >= MAX_STYLES and id not in [style.id for style in bundle.styles]:
+        raise BundleError(f"The model '{bundle.name}' has {MAX_STYLES} styles, all that fit; forget one first.")
+    audio = read_recording(Path(recording), bundle.sample_rate)
+    model = load_model(bundle)
+    try:
+        latent = active_latent(model, bundle.channels, audio)
+    finally:
+        model.close()
+    seconds = len(latent) * bundle.hop / bundle.sample_rate
+    if seconds < MIN_ACTIVE_SECONDS:
+        raise FileError(
+            f"{recording} has {seconds:.1f} s of sound above -60 dBFS, a style needs at least "
+            f"{MIN_ACTIVE_SECONDS:g} s; give a longer or louder recording."
+        )
+    style = CapturedStyle(
+        id=id,
+        name=name,
+        encoder=bundle.manifest.files["encoder.onnx"],
+        recording=Path(recording).name.encode("utf-8", "replace").decode(),
+        seconds=round(seconds, 3),
+        mean=tuple(latent.mean(axis=0).tolist()),
+        std=tuple(np.sqrt(latent.var(axis=0) + EPSILON).tolist()),
+    )
+    save_captured(bundle.name, style)
+    return style
+
+
+def read_recording(file: Path, sample_rate: int) -> NDArray[np.float32]:
+    """The mean channel of a recording at `sample_rate` Hz, its first MAX_SECONDS, float32. `[control]`
+
+    Raises FileError for one that cannot be read, is shorter than MIN_SECONDS or holds samples that are no numbers.
+    """
+    try:
+        with soundfile.SoundFile(file) as stream:
+            rate = stream.samplerate
+            audio = stream.read(frames=int(MAX_SECONDS * rate), dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, OSError, TypeError) as error:
+        reason = str(error).rstrip(".") if file.exists() else "there is no such file"
+        raise FileError(f"Cannot read the recording {file}: {reason}; give WAV, FLAC, OGG, AIFF or MP3.") from error
+    if len(audio) < MIN_SECONDS * rate:
+        raise FileError(f"{file} lasts {len(audio) / rate:.1f} s, a style needs at least {MIN_SECONDS:g} s of sound.")
+    if not np.isfinite(audio).all():
+        raise FileError(f"{file} holds samples that are no numbers (NaN or infinite); repair or export it again.")
+    mono = audio.mean(axis=1)
+    return np.asarray(mono if rate == sample_rate else soxr.resample(mono, rate, sample_rate), dtype=np.float32)
+
+
+def active_latent(model: LoadedModel, channels: int, audio: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The latent of every hop of `audio` that is played, not silence: float64 (hops, channels). `[control]`
+
+    audio: mono float32 at the model's rate. The model starts afresh. Raises RtstyleError when the model fails.
+    """
+    model.reset()
+    controls = model.controls(0, 0.0)
+    found = [np.zeros((0, channels))]
+    left = audio.size // model.hop
+    start = 0
+    hops = model.max_frames
+    while left:
+        while hops > left:
+            hops //= 2  # the model cuts calls into powers of two, and only the last part's latent is there afterwards
+        x = audio[start : start + hops * model.hop]
+        if run_model(model.table, controls, x, np.empty_like(x), hops) != OK:
+            raise RtstyleError(f"The model '{model.name}' failed on the recording; try `rtstyle models verify`.")
+        latent, active = np.empty((hops, channels), np.float32), np.empty(hops, np.int64)
+        _read_latent(model.table, latent, active)
+        found.append(latent[active != 0].astype(np.float64))
+        start += x.size
+        left -= hops
+    return np.concatenate(found)
+
+
+@kernel
+def _read_latent(table: NDArray[np.int64], latent: NDArray[np.float32], active: NDArray[np.int64]) -> None:
+    """Copy the latent and the activity of the last call, which must have been of latent.shape[0] hops, a power of
+    two."""
+    hops, channels = latent.shape
+    values = carray(float32_at(table[at.LATENT]), (hops, channels))
+    flags = carray(int64_at(table[at.ACTIVE]), (hops,))
+    for h in range(hops):
+        active[h] = flags[h]
+        for c in range(channels):
+            latent[h, c] = values[h, c]

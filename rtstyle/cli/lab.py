@@ -1,0 +1,120 @@
+"""`rtstyle train` and `rtstyle export`: from a corpus to a checkpoint, from a checkpoint to a bundle."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from rtstyle.errors import FileError, MissingPartError, ParameterError
+
+Kind = Literal["spectral", "latent"]
+
+
+def _need_lab() -> None:
+    if find_spec("torch") is None:
+        raise MissingPartError("Training and export need torch; install it with: pip install 'rtstyle[lab]'")
+
+
+def train(
+    kind: Kind,
+    corpus: Path,
+    out: Path,
+    *,
+    minutes: float = 45.0,
+    batch: int = 8,
+    rate: float = 1.5e-3,
+    seed: int = 0,
+    threads: int = 0,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+) -> None:
+    """Train a model on a corpus, or go on with the run in OUT.
+
+    Parameters
+    ----------
+    kind
+        Family of the network.
+    corpus
+        Folder that `rtstyle corpus build` made.
+    out
+        Folder of the run: checkpoint.pt, log.jsonl, tensorboard/.
+    minutes
+        Length of the whole run, earlier parts counted; the learning rate falls over it.
+    batch
+        Clips of one second in a step.
+    rate
+        Highest learning rate.
+    seed
+        Seed of weights and batches.
+    threads
+        Threads of the arithmetic; 0: as many as there are cores.
+    device
+        Where to train.
+    """
+    _need_lab()
+    if minutes <= 0 or batch < 1 or rate <= 0:
+        raise ParameterError(f"minutes {minutes}, batch {batch} and rate {rate} must be positive.")
+    from rtstyle.corpus.pairs import PairCorpus
+    from rtstyle.lab.recipe import pick_device
+    from rtstyle.lab.train.trainer import Plan, Trainer
+
+    where = pick_device(device, threads)
+    pairs = PairCorpus(corpus)
+    try:
+        valid = PairCorpus(corpus, "valid")
+    except FileError:  # a small corpus has no validation performances
+        valid = None
+    trainer = Trainer(
+        Plan(kind, minutes=minutes, batch=batch, rate=rate, seed=seed), pairs, out, device=where, valid=valid
+    )
+    resumed = trainer.resume()
+    console = Console(stderr=True)
+    console.print(
+        f"{'Going on with' if resumed else 'Training'} {kind} in {out} on {where} for {minutes:g} minutes in all."
+    )
+    trainer.train(lambda row: console.print("  ".join(f"{k} {v:g}" for k, v in row.items())))
+    print(trainer.checkpoint)
+
+
+def export(
+    out: Path,
+    *,
+    checkpoint: Path | None = None,
+    corpus: Path | None = None,
+    kind: Kind = "spectral",
+    description: str = "",
+    tiny: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Export a checkpoint as a bundle, ready to play.
+
+    Parameters
+    ----------
+    out
+        Folder of the bundle; its name becomes the bundle's.
+    checkpoint
+        What `rtstyle train` wrote.
+    corpus
+        The corpus, from which the statistics of the styles are taken.
+    kind
+        Family, for --tiny alone: a checkpoint knows its own.
+    description
+        One sentence for the card.
+    tiny
+        A small network of random weights, for tests.
+    """
+    _need_lab()
+    from rtstyle.corpus.pairs import PairCorpus
+    from rtstyle.lab.export.bundle import export_checkpoint, export_tiny
+
+    if tiny:
+        bundle = export_tiny(kind, out, name=out.name)
+    elif checkpoint is None or corpus is None:
+        raise ParameterError("An export needs --checkpoint and --corpus (or --tiny for random weights).")
+    elif not checkpoint.is_file():
+        raise FileError(f"{checkpoint} is no file; give the checkpoint.pt of a run of `rtstyle train`.")
+    else:
+        bundle = export_checkpoint(
+            checkpoint, PairCorpus(corpus), out, name=out.name, description=description, recipe="rtstyle export"
+        )
+    print(f"{bundle.path}: {bundle.kind}, {len(bundle.styles)} styles")

@@ -1,0 +1,9 @@
+"""Training material: recordings -> libraries of measured notes -> performances that several players play in unison.
+
+    recordings, soundfont -> note + pitch (measured, cached) -> library
+    tunes, studies        -> score -> performance (pitch curve, dynamics)
+    both                  -> ensemble (who plays, which split) -> render (player, follow) -> shards -> pairs
+
+In a performance all players have the same notes, pitch curve and loudness at every sample; they differ in timbre alone,
+so that turning one into another can be supervised directly. Imports no torch.
+"""

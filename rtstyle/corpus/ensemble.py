@@ -1,0 +1,112 @@
+"""Who plays a performance: the split of libraries into train and valid, the register, and the draw of the players."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rtstyle.corpus.library import Library
+from rtstyle.corpus.score import Event
+
+# Held out for validation: (instrument, start of the library's name). What is not listed belongs to train.
+HELD_OUT = (
+    ("violin", "vsco2"),
+    ("flute", "vsco2"),
+    ("trumpet", "vsco2"),
+    ("cello", "mtg"),
+    ("saxophone", "weresax"),
+    ("clarinet", "fluidr3"),
+    ("voice", "fluidr3"),
+    ("piano", "vsco2"),
+    ("guitar", "karo-green"),
+    ("harp", "vsco2"),
+    ("vibraphone", "fluidr3"),
+)
+MAIN = frozenset(("violin", "flute", "cello", "trumpet", "clarinet", "saxophone", "voice"))
+MAIN_WEIGHT, STRUCK_WEIGHT = 6.0, 0.7  # against 1 for any other sustained instrument
+
+
+@dataclass(frozen=True)
+class Cast:
+    """The players that may appear in one split. `seen` marks a valid split that had to use train's libraries."""
+
+    split: str
+    libraries: tuple[Library, ...]
+    seen: bool = False
+
+
+def held_out(library: Library) -> bool:
+    """Tell whether a library is kept for validation. `[any]`"""
+    return any(library.instrument == name and library.name.startswith(start) for name, start in HELD_OUT)
+
+
+def cast(libraries: list[Library]) -> tuple[Cast, Cast]:
+    """Return the (train, valid) casts. `[any]`
+
+    An instrument whose libraries are all held out (a corpus from the soundfont alone) plays in both splits; the
+    valid split is then told apart by its tunes only, and marked `seen`.
+    """
+    trained = {library.instrument for library in libraries if not held_out(library)}
+    train = tuple(lib for lib in libraries if not held_out(lib) or lib.instrument not in trained)
+    valid = tuple(lib for lib in libraries if held_out(lib) and lib.instrument in trained)
+    if len({library.instrument for library in valid}) < 3:
+        return Cast("train", train), Cast("valid", train, seen=True)
+    return Cast("train", train), Cast("valid", valid)
+
+
+def weights(libraries: list[Library]) -> np.ndarray:
+    """Return drawing probabilities: by instrument first, shared equally among its libraries. `[any]`"""
+    share = {}
+    for library in libraries:
+        rare = STRUCK_WEIGHT if library.decaying else 1.0
+        share[library.instrument] = MAIN_WEIGHT if library.instrument in MAIN else rare
+    count = {name: sum(library.instrument == name for library in libraries) for name in share}
+    p = np.array([share[library.instrument] / count[library.instrument] for library in libraries])
+    return np.asarray(p / p.sum())
+
+
+def transpose(events: list[Event], semitones: float) -> list[Event]:
+    """Return the events moved by `semitones`. `[any]`"""
+    return [Event(e.time, e.duration, e.midi + semitones, e.accent_db, e.slurred) for e in events]
+
+
+def draw(
+    members: Cast, events: list[Event], players: int, rng: np.random.Generator
+) -> tuple[list[Event], list[Library]] | None:
+    """Return the score moved into a register, and `players` different libraries that can play it there. `[any]`
+
+    One library is drawn first and the score is put somewhere in its range; of eight such trials the one with most
+    instruments among the main ones wins. None when no trial finds two libraries.
+    """
+    libraries = list(members.libraries)
+    pitches = np.array([event.midi for event in events])
+    best: tuple[list[Event], list[Library]] | None = None
+    anchor = libraries[int(rng.choice(len(libraries), p=weights(libraries)))]
+    low, high = anchor.pitches.min() - 2.0, anchor.pitches.max() + 2.0
+    room = (high - low) - (pitches.max() - pitches.min())
+    if room < 0.0:
+        return None
+    score = 0.0
+    for _ in range(8):
+        move = round(low + rng.uniform(0.0, room) - pitches.min())
+        able = [library for library in libraries if library.covers(pitches + move)]
+        if anchor not in able:
+            continue
+        value = float(rng.uniform(0.0, 1.0)) + len({lib.instrument for lib in able if lib.instrument in MAIN})
+        if len(able) >= 2 and value > score:
+            score, best = value, (transpose(events, move), able)
+    if best is None:
+        return None
+    moved, able = best
+    p = weights(able)
+    others = [k for k in range(len(able)) if able[k] is not anchor]
+    q = p[others] / p[others].sum()
+    chosen = rng.choice(others, size=min(players - 1, len(others)), replace=False, p=q)
+    return moved, [anchor, *[able[int(k)] for k in chosen]]
+
+
+def seat_leader(libraries: list[Library], rng: np.random.Generator) -> list[Library]:
+    """Return the players with the leader first: mostly a decaying one where there is one, so that it decays freely."""
+    falling = [library for library in libraries if library.decaying]
+    pool = falling if falling and rng.random() < 0.7 else libraries
+    leader = pool[int(rng.integers(len(pool)))]
+    return [leader, *[library for library in libraries if library is not leader]]

@@ -1,0 +1,180 @@
+"""Reading the corpus while training: aligned pairs, style clips and real phrases, straight from memory-mapped files."""
+
+from collections import defaultdict
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtstyle.corpus.note import SAMPLE_RATE
+from rtstyle.corpus.shards import read_lines
+from rtstyle.errors import FileError, ParameterError
+
+SILENT_RMS = 10.0 ** (-45.0 / 20.0)
+TRIES = 30
+
+Audio = NDArray[np.float32]
+
+
+class PairCorpus:
+    """The performances and phrases of one split of a corpus folder. `[control]`
+
+    same: the share of pairs whose source and target are one instrument: another library of it where the
+    performance has one, else the very same audio, which teaches that a violin stays a violin.
+    """
+
+    def __init__(self, folder: Path | str, split: str = "train", same: float = 0.15) -> None:
+        """Open the corpus. Raises FileError when the folder holds no performances of this split."""
+        self.folder = Path(folder)
+        self.split = split
+        self.same = same
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read the manifests again: a build may still be adding performances."""
+        entries = [e for e in read_lines(self.folder / "performances.jsonl") if e["split"] == self.split]
+        if not entries:
+            raise FileError(f"{self.folder} holds no '{self.split}' performances; run `rtstyle corpus build` first.")
+        self.performances = [(e["id"], tuple(p["instrument"] for p in e["players"]), e["samples"]) for e in entries]
+        self._by_instrument: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        for index, (_, players, _) in enumerate(self.performances):
+            for row, instrument in enumerate(players):
+                self._by_instrument[instrument].append((index, row))
+        self._phrases: dict[str, list[tuple[str, int]]] = defaultdict(list)
+        for e in read_lines(self.folder / "phrases.jsonl"):
+            if e["split"] == self.split and e["samples"] > 0:
+                self._phrases[e["instrument"]].append((e["id"], e["samples"]))
+
+    @property
+    def instruments(self) -> tuple[str, ...]:
+        """Every instrument that plays in a performance of this split, sorted."""
+        return tuple(sorted(self._by_instrument))
+
+    @property
+    def minutes(self) -> float:
+        """Minutes of performances, each counted once whoever plays."""
+        return float(sum(samples for _, _, samples in self.performances)) / SAMPLE_RATE / 60.0
+
+    @property
+    def phrase_instruments(self) -> tuple[str, ...]:
+        """Every instrument of which there is a real phrase in this split, sorted."""
+        return tuple(sorted(self._phrases))
+
+    def count(self, instrument: str) -> int:
+        """Return in how many performances an instrument plays (each of its players counts)."""
+        return len(self._by_instrument.get(instrument, ()))
+
+    def sample(
+        self,
+        rng: np.random.Generator,
+        seconds: float,
+        sources: Collection[str] | None = None,
+        targets: Collection[str] | None = None,
+    ) -> tuple[Audio, Audio, str, str]:
+        """Return (x, y, source, target): the same notes by two players, float32, aligned to the sample.
+
+        The target's instrument is drawn evenly among `targets`, the source among the other players of the drawn
+        performance that `sources` allows. Both have sound in them. Raises ParameterError for names that no
+        performance has, or when no performance joins such a source and target.
+        """
+        self._known(sources)
+        names = sorted(self._known(targets))
+        for _ in range(20 * TRIES):
+            target = names[int(rng.integers(len(names)))]
+            index, row = self._draw(rng, self._by_instrument[target])
+            players = self.performances[index][1]
+            source = self._partner(rng, players, row, sources)
+            if source is None:
+                continue
+            audio = self._open("audio", self.performances[index][0])
+            length = round(seconds * SAMPLE_RATE)
+            for _ in range(TRIES):
+                first = int(rng.integers(0, max(1, audio.shape[1] - length + 1)))
+                x = self._cut(audio[source], first, length)
+                y = self._cut(audio[row], first, length)
+                if min(_rms(x), _rms(y)) > SILENT_RMS:
+                    return x, y, players[source], target
+        raise ParameterError(f"No performance has a source among {sources} and a target among {targets} with sound.")
+
+    def style_clip(self, rng: np.random.Generator, instrument: str, seconds: float, real: float = 0.25) -> Audio:
+        """Return `seconds` of an instrument from a performance drawn at random, or, in a share `real` of the draws,
+        from a real phrase of it where there is one. Raises ParameterError for an unknown instrument.
+        """
+        if instrument in self._phrases and (rng.random() < real or instrument not in self._by_instrument):
+            return self.phrase(rng, seconds, instrument)[0]
+        self._known((instrument,))
+        length = round(seconds * SAMPLE_RATE)
+        x = np.zeros(length, dtype=np.float32)
+        for _ in range(TRIES):
+            index, row = self._draw(rng, self._by_instrument[instrument])
+            audio = self._open("audio", self.performances[index][0])
+            first = int(rng.integers(0, max(1, audio.shape[1] - length + 1)))
+            x = self._cut(audio[row], first, length)
+            if _rms(x) > SILENT_RMS:
+                break
+        return x
+
+    def phrase(self, rng: np.random.Generator, seconds: float, instrument: str | None = None) -> tuple[Audio, str]:
+        """Return (audio, instrument) of a real phrase; instruments are drawn evenly, phrases by their length.
+
+        Raises ParameterError when there is none.
+        """
+        names = [instrument] if instrument is not None else list(self.phrase_instruments)
+        if not names or names[0] not in self._phrases:
+            raise ParameterError(
+                f"There is no real phrase of {instrument or 'any instrument'} in the '{self.split}' split; "
+                f"there are phrases of {', '.join(self.phrase_instruments) or 'none'}."
+            )
+        name = names[int(rng.integers(len(names)))]
+        listed = self._phrases[name]
+        weight = np.array([samples for _, samples in listed], dtype=np.float64)
+        length = round(seconds * SAMPLE_RATE)
+        x = np.zeros(length, dtype=np.float32)
+        for _ in range(TRIES):
+            key, samples = listed[int(rng.choice(len(listed), p=weight / weight.sum()))]
+            audio = self._open("phrases", key)
+            x = self._cut(audio, int(rng.integers(0, max(1, samples - length + 1))), length)
+            if _rms(x) > SILENT_RMS:
+                break
+        return x, name
+
+    def f0(self, performance: str) -> NDArray[np.float32]:
+        """Return a performance's designed pitch in Hz at every 256th sample, 0 in rests."""
+        return np.asarray(self._open("f0", performance), dtype=np.float32)
+
+    def _partner(
+        self, rng: np.random.Generator, players: tuple[str, ...], row: int, sources: Collection[str] | None
+    ) -> int | None:
+        allowed = [k for k, name in enumerate(players) if sources is None or name in sources]
+        if rng.random() < self.same and (sources is None or players[row] in sources):
+            twins = [k for k in allowed if players[k] == players[row] and k != row]
+            return twins[int(rng.integers(len(twins)))] if twins and rng.random() < 0.6 else row
+        others = [k for k in allowed if players[k] != players[row]]
+        return others[int(rng.integers(len(others)))] if others else None
+
+    def _draw(self, rng: np.random.Generator, places: list[tuple[int, int]]) -> tuple[int, int]:
+        return places[int(rng.integers(len(places)))]
+
+    def _known(self, names: Collection[str] | None) -> Collection[str]:
+        if names is None:
+            return self.instruments
+        unknown = sorted(set(names) - set(self._by_instrument))
+        if unknown or not names:
+            there = ", ".join(self.instruments)
+            raise ParameterError(f"No performance has {unknown or 'no instrument'}; there are {there}.")
+        return names
+
+    def _open(self, kind: str, key: str) -> NDArray[np.int16]:
+        return np.asanyarray(np.load(self.folder / kind / f"{key}.npy", mmap_mode="r"))
+
+    def _cut(self, row: NDArray[np.int16], first: int, length: int) -> Audio:
+        part = np.zeros(length, dtype=np.float32)
+        piece = row[first : first + length]
+        part[: len(piece)] = piece
+        part *= np.float32(1.0 / 32767.0)
+        return part
+
+
+def _rms(x: Audio) -> float:
+    return float(np.sqrt(np.mean(x * x)))

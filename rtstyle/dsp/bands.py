@@ -1,0 +1,61 @@
+"""Bands of an FFT on the ERB scale, and the power in each.
+
+Neighbouring bands overlap as triangles that sum to one, so a bin belongs to at most two bands: `lower[k]` and
+`lower[k] + 1`, with weights 1 - w[k] and w[k]. Below the frequency where a band would be narrower than a bin the bands are
+one bin wide.
+Source of the ERB scale: B. C. J. Moore, B. R. Glasberg, "A revision of Zwicker's loudness model", Acustica 82 (1996).
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtstyle.dsp.jit import kernel
+
+
+def band_layout(n_fft: int, sample_rate: float, bands: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Place `bands` triangular bands over the bins of an FFT. `[control]`
+
+    Returns (lower int64[bins], weight float32[bins]) with bins = n_fft // 2 + 1. Raises ValueError unless
+    2 <= bands <= bins.
+    """
+    bins = n_fft // 2 + 1
+    if not 2 <= bands <= bins:
+        raise ValueError(f"bands {bands} must lie in 2..{bins}")
+    resolution = sample_rate / n_fft
+
+    def centres(step: float) -> NDArray[np.float64]:
+        found = [0.0]
+        for _ in range(bands - 1):
+            erb = 24.7 * (4.37e-3 * found[-1] + 1.0)
+            found.append(found[-1] + max(resolution, step * erb))
+        return np.asarray(found)
+
+    low, high = 0.0, 100.0
+    for _ in range(80):  # bisection: the last centre must be the Nyquist frequency
+        middle = 0.5 * (low + high)
+        if centres(middle)[-1] < sample_rate / 2:
+            low = middle
+        else:
+            high = middle
+    position = centres(high)
+    frequency = np.arange(bins) * resolution
+    lower = np.clip(np.searchsorted(position, frequency, side="right") - 1, 0, bands - 2)
+    weight = (frequency - position[lower]) / (position[lower + 1] - position[lower])
+    return lower.astype(np.int64), np.clip(weight, 0.0, 1.0).astype(np.float32)
+
+
+@kernel
+def band_power(spectrum: Any, lower: Any, weight: Any, power: Any) -> None:
+    """Sum |spectrum|^2 into overlapping bands. `[audio]`
+
+    spectrum: complex64[bins]. lower, weight: from `band_layout`. power: float32[bands], overwritten.
+    """
+    for b in range(power.size):
+        power[b] = np.float32(0.0)
+    for k in range(spectrum.size):
+        value = spectrum[k].real * spectrum[k].real + spectrum[k].imag * spectrum[k].imag
+        b = lower[k]
+        power[b] += (np.float32(1.0) - weight[k]) * value
+        power[b + 1] += weight[k] * value

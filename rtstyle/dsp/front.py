@@ -1,0 +1,178 @@
+"""The ends of the spectral model that are not a network: hop of samples -> features, band gains -> hop of spectrum.
+
+Per hop, in the lab and on the stage:
+
+    x ----------> STFT -> X --+--> band power -> `features` (with cues) -> the networks -> `gains` (3 x B)
+      \\-> pulses -> STFT -> E  |                                                            |
+            noise -> STFT -> N  +------------------------> Y = gx X + ge E + gn N  <---------+
+
+The features are relative to the level of their own frame, so the networks see timbre, not gain; the level is one more cue.
+The noise has the level of the frame, and the pulses that of the input, so silence in is silence out.
+
+The gains of input and pulses act as minimum-phase filters, and all of them glide: the power between two partials beats with
+their phase, and gains that followed it would put lines between the partials.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+
+from rtstyle.dsp import bands as erb
+from rtstyle.dsp import stft
+from rtstyle.dsp.jit import kernel
+from rtstyle.dsp.minphase import minimum_phase
+
+SOURCES: Final = 3  # input, pulses, noise: the order of the gains
+CUES: Final = 3  # after the bands: log period, steadiness (see `excitation`), level
+GLIDE_SECONDS: Final = 0.004  # time constant of the gains
+CLOSED: Final = 1e-6  # linear gain that counts as none: -120 dB
+CLOSED_LOG: Final = -13.815511  # its logarithm
+ACTIVE_POWER: Final = 1e-6  # mean square above which a frame counts as playing: -60 dBFS
+
+
+def feature_width(bands: int) -> int:
+    """Width F of the feature vector of `bands` bands. `[any]`"""
+    return bands + CUES
+
+
+@kernel
+def frame_power(spectrum: Any, window_power: Any) -> Any:
+    """Mean square of the windowed frame behind `spectrum` (complex64[N / 2 + 1]); window_power = sum(window ** 2). `[audio]`"""
+    total = 0.0
+    for k in range(spectrum.size):
+        total += spectrum[k].real * spectrum[k].real + spectrum[k].imag * spectrum[k].imag
+    return 2.0 * total / (2.0 * (spectrum.size - 1) * window_power)
+
+
+@kernel
+def describe(spectrum: Any, power: Any, window_power: Any, cues: Any, lower: Any, weight: Any, features: Any) -> None:
+    """Write the feature vector of one frame. `[audio]`
+
+    spectrum: complex64[bins]. power: its `frame_power`. cues: float32[2] from `excitation.excite`. lower, weight: from
+    `bands.band_layout`. features: float32[B + CUES], overwritten: per band 1 + ln(share of the frame's power) / 8, then
+    log period, steadiness and 1 + log10(power) / 5, all within about -1..1.
+    """
+    count = features.size - CUES
+    erb.band_power(spectrum, lower, weight, features[:count])
+    total = power * (spectrum.size - 1) * window_power + 1e-7
+    for b in range(count):
+        features[b] = np.float32(1.0 + 0.125 * np.log(features[b] / total + 1e-7))
+    features[count] = cues[0]
+    features[count + 1] = cues[1]
+    features[count + 2] = np.float32(1.0 + 0.2 * np.log10(power + 1e-10))
+
+
+@kernel
+def white(seed: Any, noise: Any) -> None:
+    """Fill `noise`, float32[any], with white noise of mean square one, uniform. `[audio]`
+
+    seed: uint64[1], the generator's state, never 0 (xorshift64*: S. Vigna, ACM TOMS 42, 2016).
+    """
+    state = seed[0]
+    scale = np.float32(np.sqrt(3.0) / 2147483648.0)
+    for n in range(noise.size):
+        state ^= state >> np.uint64(12)
+        state ^= state << np.uint64(25)
+        state ^= state >> np.uint64(27)
+        bits = state * np.uint64(2685821657736338717)
+        noise[n] = np.float32(np.int32(bits >> np.uint64(32))) * scale
+    seed[0] = state
+
+
+@kernel
+def listen(
+    x: Any,
+    pulses: Any,
+    noise_hop: Any,
+    seed: Any,
+    histories: Any,
+    analysis: Any,
+    window_power: Any,
+    rise: Any,
+    frame: Any,
+    seen: Any,
+    spectra: Any,
+    axis: Any,
+) -> Any:
+    """Take in one hop and transform all three sources. `[audio]` Returns the frame's power, see `frame_power`.
+
+    x, pulses: float32[H]. noise_hop: float32[H], scratch. seed: see `white`. histories: float32[3, N], zeros at reset.
+    analysis: float32[N], the window of the features; window_power: the sum of its squares. rise: float32[N], from
+    `stft.filter_windows`. frame: float32[N], scratch. seen: complex64[bins], overwritten with the spectrum that `describe`
+    takes. spectra: complex64[3, bins], overwritten with those that `mix_sources` takes. axis: int64[1] of 0.
+    """
+    stft.analyse(histories[0], x, analysis, frame, seen, axis)
+    power = frame_power(seen, window_power)
+    stft.transform(histories[0], rise, frame, spectra[0], axis)
+    stft.analyse(histories[1], pulses, rise, frame, spectra[1], axis)
+    white(seed, noise_hop)
+    stft.analyse(histories[2], noise_hop, rise, frame, spectra[2], axis)
+    level = np.float32(np.sqrt(power))
+    for k in range(spectra.shape[1]):
+        spectra[2, k] *= level
+    return power
+
+
+@kernel
+def reset_glide(glide: Any) -> None:
+    """Gains as at amount 0: the input open, the others closed. glide: float32[3, B]. `[audio]`"""
+    for source in range(SOURCES):
+        for b in range(glide.shape[1]):
+            glide[source, b] = np.float32(0.0 if source == 0 else CLOSED_LOG)
+
+
+@kernel
+def mix_sources(
+    gains: Any,
+    share: Any,
+    glide: Any,
+    spectra: Any,
+    lower: Any,
+    weight: Any,
+    frame: Any,
+    response: Any,
+    mixed: Any,
+    axis: Any,
+) -> None:
+    """Y = gx X + ge E + gn N. `[audio]`
+
+    gains: float32[3 B], linear. share: of the new gains in one hop, 1 - exp(-H / (GLIDE_SECONDS rate)). glide: float32[3, B],
+    logarithms of the gains in force, see `reset_glide`. spectra: complex64[3, bins], from `listen`. lower, weight: from
+    `bands.band_layout`. frame: float32[N] and response: complex64[bins], scratch. mixed: complex64[bins], overwritten. axis:
+    int64[1] of 0.
+    """
+    count = glide.shape[1]
+    for k in range(mixed.size):
+        mixed[k] = np.complex64(0.0)
+    for source in range(SOURCES):
+        loudest = np.float32(CLOSED_LOG)
+        for b in range(count):
+            wanted = np.log(max(gains[source * count + b], np.float32(CLOSED)))
+            glide[source, b] += np.float32(share) * (wanted - glide[source, b])
+            loudest = max(loudest, glide[source, b])
+        if loudest > CLOSED_LOG + 1.0:
+            if source < 2:
+                minimum_phase(glide[source], lower, weight, frame, response, axis)
+                for k in range(mixed.size):
+                    mixed[k] += response[k] * spectra[source, k]
+            else:  # the phase of noise is as good as any
+                for b in range(count):
+                    frame[b] = np.exp(glide[source, b])
+                for k in range(mixed.size):
+                    b = lower[k]
+                    mixed[k] += (frame[b] + weight[k] * (frame[b + 1] - frame[b])) * spectra[source, k]
+
+
+@kernel
+def stack_sources(x: Any, pulses: Any, level_before: Any, level: Any, seed: Any, audio: Any) -> None:
+    """Write the three input rows of a latent model for one hop: input, pulses, noise of the input's level. `[audio]`
+
+    x, pulses: float32[hop]. level_before, level: short-time level (root mean square) at the hop's start and end, between
+    which the noise is ramped. seed: uint64[1], see `white`. audio: float32[SOURCES, hop], overwritten.
+    """
+    hop = x.size
+    white(seed, audio[2])
+    for n in range(hop):
+        audio[0, n] = x[n]
+        audio[1, n] = pulses[n]
+        audio[2, n] *= np.float32(level_before + (level - level_before) * (n + 1) / hop)

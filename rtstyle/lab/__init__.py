@@ -1,0 +1,1 @@
+"""Everything with torch: networks, training, export, evaluation. The stage never imports it."""

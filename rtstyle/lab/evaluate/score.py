@@ -1,0 +1,238 @@
+"""The whole table for one render function: every row, every column, every direction.
+
+`evaluate_render` takes any callable `render(audio, style, amount) -> audio` with mono float32 at 48 kHz, the output
+lined up with the input; a network in training can be scored as well as a bundle that plays.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtstyle.errors import FileError, ParameterError
+from rtstyle.lab.evaluate import baselines, content, control, fidelity, inputs, spectrum, timbre
+from rtstyle.lab.evaluate.clips import INSTRUMENTS, RATE, Clip, find_clips
+from rtstyle.lab.evaluate.inputs import Input
+from rtstyle.lab.evaluate.judge import Judge, Verdict, load_judge
+from rtstyle.lab.evaluate.report import Entry, Report
+
+Audio = NDArray[np.float32]
+Render = Callable[[Audio, str, float], Audio]
+Switching = Callable[[Audio, tuple[str, ...], float], tuple[Audio, list[int]]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is played: clips per source, seconds per clip, amounts, which sources and targets, seed.
+
+    sweep: clips per source on which the amounts between 0 and 1 are judged. decoys: whether copy-style and the noise
+    decoy are also scored for content. shallow: also run the slow reference.
+    """
+
+    clips: int = 3
+    seconds: float = 6.0
+    amounts: tuple[float, ...] = (0.25, 0.5, 0.75)
+    sweep: int = 1
+    sources: tuple[str, ...] = INSTRUMENTS
+    targets: tuple[str, ...] = INSTRUMENTS
+    decoys: bool = True
+    shallow: bool = False
+    seed: int = 0
+
+
+QUICK = Plan(
+    clips=1, seconds=4.0, amounts=(0.5,), decoys=False, sources=("violin", "flute", "cello", "saxophone", "voice")
+)
+
+
+@dataclass
+class _Heard:
+    """One input with everything that is measured on it once."""
+
+    input: Input
+    verdict: Verdict
+    content: content.Content
+
+
+class Evaluation:
+    """One run of the table. Use `evaluate_render`."""
+
+    def __init__(self, render: Render, plan: Plan, judge: Judge) -> None:
+        self.render, self.plan, self.judge = render, plan, judge
+        self.rng = np.random.default_rng(plan.seed)
+        self.report = Report()
+        self.verdicts: dict[tuple[str, str, bool], list[Verdict]] = {}
+        self.pictures: dict[tuple[str, str], list[tuple[str, Audio]]] = {}
+
+    def listen(self, row: str, heard: _Heard, target: str, output: Audio, *, tune: bool) -> None:
+        """Add one entry: the output of `row` for one input and target. tune: also track pitch, onsets and loudness."""
+        source = heard.input.instrument
+        if not np.isfinite(output).all():
+            raise ParameterError(
+                f"{row}: the render of {heard.input.name} to {target} holds NaN; repair the model first."
+            )
+        verdict = self.judge(output, RATE)
+        figures = timbre.measure(output, RATE, target, verdict, heard.verdict.audible, self.references[target])
+        if tune:
+            figures |= content.compare(heard.content, content.measure(output, RATE))
+            figures |= fidelity.harmonicity(output, RATE, heard.content.f0)
+        self.verdicts.setdefault((row, target, source == target), []).append(verdict)
+        self.report.entries.append(Entry(row, source, target, heard.input.name, figures))
+
+    def prepare(self, chosen: list[Input], targets: dict[str, list[Input]]) -> None:
+        """Measure inputs and references once."""
+        self.heard = []
+        for one in chosen:
+            self.heard.append(_Heard(one, self.judge(one.audio, RATE), content.measure(one.audio, RATE)))
+        self.real = {name: [one.audio for one in found] for name, found in targets.items()}
+        self.space, self.references = timbre.build_references(self.real, RATE, self.judge)
+
+    def baseline_rows(self, heard: _Heard, target: str, first: bool) -> None:
+        """copy-content, EQ match, and on the first clip of a source copy-style, noise decoy and shallow net."""
+        audio, power = heard.input.audio, self.references[target].power
+        self.listen("copy-content", heard, target, audio, tune=False)
+        own = content.compare(heard.content, heard.content) | fidelity.harmonicity(audio, RATE, heard.content.f0)
+        self.report.entries[-1].figures.update(own)
+        self.listen("EQ match", heard, target, baselines.equalise(audio, RATE, power), tune=first)
+        if not first:
+            return
+        other = [one for one in self.real[target] if one is not audio]
+        tune = self.plan.decoys
+        self.listen("copy-style", heard, target, baselines.copy_style(audio.size, other, self.rng), tune=tune)
+        self.listen("noise decoy", heard, target, baselines.noise_decoy(audio, RATE, power, self.rng), tune=tune)
+        if self.plan.shallow:
+            from rtstyle.lab.evaluate import shallow
+
+            style = baselines.copy_style(audio.size, other, self.rng)
+            self.listen("shallow net", heard, target, shallow.transfer(audio, style, RATE), tune=True)
+
+    def model_rows(self, heard: _Heard, target: str, number: int) -> None:
+        """Amount 1 always, the amounts between on the first `sweep` clips of a source, with the order of their
+        scores.
+        """
+        audio = heard.input.audio
+        output = self.render(audio, target, 1.0)
+        self.listen("amount 1", heard, target, output, tune=True)
+        source = heard.input.instrument
+        if source == target:
+            self.report.same.append({"instrument": target, "clip": heard.input.name, **self.drift(audio, output)})
+        self.pictures.setdefault((source, target), [("input", audio), ("output at amount 1", output)])
+        if number >= self.plan.sweep or source == target:
+            return
+        scores = [heard.verdict.probability(target)]
+        for amount in self.plan.amounts:
+            self.listen(f"amount {amount:g}", heard, target, self.render(audio, target, amount), tune=False)
+            scores.append(self.report.entries[-1].figures["judge_probability"])
+        last = self.judge(output, RATE).probability(target, heard.verdict.audible)
+        self.report.sweeps.append({"source": source, "target": target, **control.monotonic([*scores, last])})
+
+    def neutral_row(self, heard: _Heard, targets: Sequence[str]) -> None:
+        """Amount 0 against the input, rendered once: at 0 it must not matter which style is chosen."""
+        audio = heard.input.audio
+        others = [name for name in targets if name != heard.input.instrument]
+        output = self.render(audio, (others or targets)[0], 0.0)
+        for number, target in enumerate(others):
+            self.listen("amount 0", heard, target, output, tune=number == 0)
+        self.report.neutral.append(
+            {"instrument": heard.input.instrument, "clip": heard.input.name, **self.drift(audio, output)}
+        )
+
+    def drift(self, audio: Audio, output: Audio) -> dict[str, float]:
+        """Distances and band drift of an output that ought to be the input."""
+        bands = fidelity.band_drift_db(audio, output, RATE)
+        worst = max((abs(bands[name]) for name in ("2000-5000", "5000-10000")), default=float("nan"))
+        return {
+            "mr_stft": fidelity.multi_resolution_distance(audio, output),
+            "log_spectral_db": fidelity.log_spectral_distance(audio, output),
+            "worst_drift_db": worst,
+            **{f"drift_{name}_db": value for name, value in bands.items()},
+        }
+
+    def quiet(self, targets: Sequence[str]) -> None:
+        """Silence and hiss at -60 dBFS in -> level out, the worst target."""
+        hiss = (self.rng.standard_normal(2 * RATE) * 1e-3).astype(np.float32)
+        silence = [spectrum.level_db(self.render(np.zeros(RATE, np.float32), t, 1.0)) for t in targets]
+        hissing = [spectrum.level_db(self.render(hiss, t, 1.0)[RATE:]) for t in targets]
+        self.report.quiet = {"silence_out_db": max(silence), "hiss_in_db": -60.0, "hiss_out_db": max(hissing)}
+
+    def switches(self, switching: Switching, targets: tuple[str, ...]) -> None:
+        """Change the style every second over the first input that is long enough."""
+        one = max((heard.input for heard in self.heard), key=lambda i: i.audio.size)
+        switched, places = switching(one.audio, targets, 1.0)
+        steady = [self.render(one.audio, target, 1.0) for target in targets]
+        self.report.switching = control.switch_clicks(switched, steady, places, RATE)
+
+    def finish(self, targets: Iterable[str]) -> None:
+        """Frechet distances need whole rows: compute them per row and target, cross-style only."""
+        for (row, target, same), verdicts in self.verdicts.items():
+            if not same and len(verdicts) > 1:
+                figures = timbre.frechet_row(verdicts, self.space, self.references[target])
+                self.report.frechet.append({"row": row, "target": target, **figures})
+        for name in targets:
+            held = self.judge.record.get("held_out", {}).get(name, {})
+            self.report.judge[name] = {"accuracy": held.get("accuracy"), "usable": self.judge.verdict_usable(name)}
+
+
+def evaluate_render(
+    render: Render,
+    styles: Sequence[str],
+    recordings: Path | list[Clip],
+    *,
+    plan: Plan | None = None,
+    judge: Judge | None = None,
+    switching: Switching | None = None,
+    tick: Callable[[int, int, str], None] = lambda done, total, text: None,
+) -> tuple[Report, dict[tuple[str, str], list[tuple[str, Audio]]]]:
+    """Score a render function over all directions source -> style. `[control]`
+
+    render(audio, style, amount): mono float32 at 48 kHz, output lined up with the input. styles: what it can be asked
+    for; those that are not instruments of the judge are named in `report.notes`. recordings: a folder or clips of it.
+    Returns the report and per (source, target) the panels of a picture. Raises FileError without fitting recordings.
+    """
+    plan = plan or Plan()
+    started = time.monotonic()
+    clips = recordings if isinstance(recordings, list) else find_clips(Path(recordings))
+    wanted = tuple(name for name in plan.targets if name in styles)
+    clips = inputs.with_soundfont(clips, tuple(dict.fromkeys((*plan.sources, *wanted))))
+    chosen = inputs.choose_inputs(clips, plan.sources, plan.clips, plan.seconds, plan.seed)
+    real = inputs.choose_targets(clips, wanted, plan.seconds, plan.seed)
+    targets = tuple(real)
+    if not chosen or not targets:
+        raise FileError(
+            f"The recordings hold nothing to judge from {', '.join(plan.sources)} to {', '.join(styles)}; "
+            f"bring folders named after at least one of {', '.join(INSTRUMENTS)}."
+        )
+    run = Evaluation(render, plan, judge or load_judge())
+    steps = len(chosen) * len(targets)
+    tick(0, steps, "the recordings themselves")
+    run.prepare(chosen, real)
+    numbers: dict[str, int] = {}
+    done = 0
+    for heard in run.heard:
+        number = numbers.get(heard.input.instrument, 0)
+        numbers[heard.input.instrument] = number + 1
+        for target in targets:
+            tick(done, steps, f"{heard.input.instrument} to {target}")
+            done += 1
+            if heard.input.instrument != target:
+                run.baseline_rows(heard, target, number == 0)
+            run.model_rows(heard, target, number)
+        run.neutral_row(heard, targets)
+    run.quiet(targets)
+    if switching is not None:
+        run.switches(switching, targets)
+    run.finish(targets)
+    for (_, target), panels in run.pictures.items():
+        panels.append(("a real recording of the target", run.real[target][0]))
+    left_out = [name for name in styles if name not in targets]
+    if left_out:
+        run.report.notes.append(f"Not judged, for want of real recordings or of a judge: {', '.join(left_out)}.")
+    seen = sorted({one.instrument for one in (*chosen, *(r for found in real.values() for r in found)) if one.seen})
+    if seen:
+        run.report.notes.append(f"Only recordings that training may have used were at hand for {', '.join(seen)}.")
+    run.report.seconds = round(time.monotonic() - started, 1)
+    run.report.played_seconds = round(sum(one.audio.size for one in chosen) / RATE, 1)
+    return run.report, run.pictures

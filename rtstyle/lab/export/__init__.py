@@ -1,0 +1,1 @@
+"""Checkpoint -> streaming ONNX graphs -> bundle."""

@@ -1,0 +1,102 @@
+"""The documents of a bundle: its card with measured quality and sources, a performance before and after, a picture.
+
+python -m rtstyle.lab.export.card models/NAME --evaluation FOLDER
+"""
+
+import io
+from pathlib import Path
+
+import cyclopts
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from rtstyle.bundle import Bundle, load_bundle, update_bundle
+from rtstyle.errors import FileError
+from rtstyle.lab.evaluate.picture import write_picture
+from rtstyle.performance import PERFORMANCE
+from rtstyle.runtime.model import load_model
+
+EXCERPT_SECONDS = 6.0
+
+
+def play_aligned(bundle: Bundle, audio: NDArray[np.float32], style: int) -> NDArray[np.float32]:
+    """The audio in one style, lined up with it: float32 of the same length. `[control]`"""
+    model = load_model(bundle)
+    try:
+        padded = np.zeros(-(-(audio.size + model.latency) // model.hop) * model.hop, np.float32)
+        padded[: audio.size] = audio
+        played = model.step(padded, model.controls(style, 1.0))
+    finally:
+        model.close()
+    return played[model.latency : model.latency + audio.size]
+
+
+def ogg(audio: NDArray[np.float32], rate: int) -> bytes:
+    """Mono audio as an Ogg Vorbis file. `[any]`"""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.clip(audio, -1, 1), rate, format="OGG", subtype="VORBIS")
+    return buffer.getvalue()
+
+
+def card_text(bundle: Bundle, evaluation: Path | None) -> str:
+    """The card: what it is, how good it was measured to be, what it was made of. `[control]`"""
+    manifest = bundle.manifest
+    measured = "Not evaluated yet: run `rtstyle evaluate`.\n"
+    if evaluation is not None:
+        report = evaluation / "evaluation.md"
+        if not report.is_file():
+            raise FileError(f"{report} is missing; make it by `rtstyle evaluate {bundle.name} --out {evaluation}`.")
+        measured = report.read_text(encoding="utf-8").split("\n", 1)[1].strip().replace("\n## ", "\n### ") + "\n"
+    lines = [
+        f"# {bundle.name}",
+        "",
+        manifest.description,
+        "",
+        f"- family {bundle.kind}, {bundle.sample_rate} Hz, hop {bundle.hop} samples, latency {bundle.latency} samples "
+        f"({1000 * bundle.latency / bundle.sample_rate:.2f} ms) without block adaptation",
+        f"- styles: {', '.join(style.name for style in bundle.styles)}",
+        f"- rebuilt by `{manifest.recipe}` (commit {manifest.commit})",
+        f"- licence: {manifest.licence}",
+        "",
+        "before.ogg and after.ogg: the packaged performance, and the same in the style of the picture.",
+        "",
+        "## Measured",
+        "",
+        measured,
+        "## Trained on",
+        "",
+        *(f"- {line}" for line in manifest.attribution.splitlines()),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def write_card(folder: Path, evaluation: Path | None = None) -> Bundle:
+    """Add card.md, before.ogg, after.ogg and spectrogram.png to a bundle. `[control]`"""
+    bundle = load_bundle(folder)
+    audio, rate = soundfile.read(PERFORMANCE, dtype="float32")
+    excerpt = audio[: int(EXCERPT_SECONDS * rate)]
+    style = next((i for i, s in enumerate(bundle.styles) if s.id == "violin"), 0)
+    played = play_aligned(bundle, excerpt, style)
+    picture = folder.parent / f".{folder.name}.png"
+    try:
+        write_picture(picture, [("flute, rendered", excerpt), (bundle.styles[style].name, played)], rate, bundle.name)
+        documents = {
+            "card.md": card_text(bundle, evaluation).encode(),
+            "before.ogg": ogg(excerpt, rate),
+            "after.ogg": ogg(played, rate),
+            "spectrogram.png": picture.read_bytes(),
+        }
+    finally:
+        picture.unlink(missing_ok=True)
+    return update_bundle(folder, documents)
+
+
+def main(folder: Path, *, evaluation: Path | None = None) -> None:
+    """Write the documents of the bundle FOLDER; EVALUATION is what `rtstyle evaluate --out` wrote."""
+    print(write_card(folder, evaluation).path)
+
+
+if __name__ == "__main__":
+    cyclopts.run(main)

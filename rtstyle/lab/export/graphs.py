@@ -1,0 +1,118 @@
+"""Torch networks as two streaming ONNX graphs whose states are inputs and outputs.
+
+The exported step is the training code itself: the layers read their past from tensors instead of silence, the batch axis is
+dropped at the border, and the number of frames stays symbolic.
+"""
+
+import io
+import warnings
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from rtstyle.lab.nets.latent import LatentNet
+from rtstyle.lab.nets.spectral import SpectralNet
+from rtstyle.lab.nets.streaming import Past
+
+Net = SpectralNet | LatentNet
+OPSET = 17  # the first with LayerNormalization
+
+
+@dataclass(frozen=True)
+class Graphs:
+    """Serialised encoder and decoder, and the pass-throughs as (name, rows per hop, width)."""
+
+    encoder: bytes
+    decoder: bytes
+    passes: tuple[tuple[str, int, int], ...]
+
+
+class EncoderStep(nn.Module):
+    """(features (T, F) or audio (3, samples), states...) -> (latent, pass-throughs..., next states...)."""
+
+    def __init__(self, net: Net, states: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.net, self.names = net, list(states)
+
+    def forward(self, x: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
+        past = Past(dict(zip(self.names, states, strict=True)))
+        first, *rest = self.net.encoder(x[None], past)
+        if isinstance(self.net, LatentNet):
+            rest = rest[1:]  # the log variance is for training
+        return (first[0], *(r[0] for r in rest), *past.kept.values())
+
+
+class DecoderStep(nn.Module):
+    """(styled (T, C), style (1, 2 C), amount (1, 1), pass-throughs..., states...) -> (gains or audio, next states...)."""
+
+    def __init__(self, net: Net, states: dict[str, Tensor], passes: int) -> None:
+        super().__init__()
+        self.net, self.names, self.passes = net, list(states), passes
+
+    def forward(self, styled: Tensor, style: Tensor, amount: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+        between, states = rest[: self.passes], rest[self.passes :]
+        past = Past(dict(zip(self.names, states, strict=True)))
+        out = self.net.decoder(styled[None], style[None], amount[None], *(b[None] for b in between), past)
+        return (out if isinstance(self.net, LatentNet) else out[0], *past.kept.values())
+
+
+def _serialise(
+    step: nn.Module,
+    arguments: tuple[Tensor, ...],
+    inputs: list[str],
+    outputs: list[str],
+    axes: dict[str, dict[int, str]],
+) -> bytes:
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter calls its own TorchScript path deprecated on every call
+        torch.onnx.export(
+            step,
+            arguments,
+            buffer,
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_axes=axes,
+            opset_version=OPSET,
+            do_constant_folding=True,
+            dynamo=False,
+        )
+    return buffer.getvalue()
+
+
+def export_graphs(net: Net) -> Graphs:
+    """Export a network in evaluation mode. `[control]`"""
+    net.eval()
+    frames, shape = 4, net.shape
+    latent = isinstance(net, LatentNet)
+    x = torch.randn(3, frames * shape.hop) if latent else torch.randn(frames, net.encoder.stem.linear.in_features // 2)
+    with torch.no_grad():
+        past = Past()
+        first, *rest = net.encoder(x[None], past)
+        rest = rest[1:] if latent else rest
+        later = Past()
+        style, amount = torch.randn(1, 2 * shape.latent), torch.ones(1, 1)
+        net.decoder(first, style[None], amount[None], *rest, later)
+    names = ["bands", "skip"] if latent else ["skip"]
+    passes = tuple((name, r.shape[1] // frames, r.shape[2]) for name, r in zip(names, rest, strict=True))
+    source, result = ("audio", "audio") if latent else ("features", "gains")
+    between_axes = {name: {0: "frames" if rows == 1 else f"{rows}*frames"} for name, rows, _ in passes}
+
+    first_states = {k: torch.zeros_like(v) for k, v in past.kept.items()}
+    encoder = _serialise(
+        EncoderStep(net, first_states),
+        (x, *first_states.values()),
+        [source, *(f"state_{k}" for k in first_states)],
+        ["latent", *names, *(f"next_{k}" for k in first_states)],
+        {source: {1: f"{shape.hop}*frames"} if latent else {0: "frames"}, "latent": {0: "frames"}, **between_axes},
+    )
+    last_states = {k: torch.zeros_like(v) for k, v in later.kept.items()}
+    decoder = _serialise(
+        DecoderStep(net, last_states, len(rest)),
+        (first[0], style, amount, *(r[0] for r in rest), *last_states.values()),
+        ["styled", "style", "amount", *names, *(f"state_{k}" for k in last_states)],
+        [result, *(f"next_{k}" for k in last_states)],
+        {"styled": {0: "frames"}, result: {1: f"{shape.hop}*frames"} if latent else {0: "frames"}, **between_axes},
+    )
+    return Graphs(encoder, decoder, passes)

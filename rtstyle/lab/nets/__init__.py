@@ -1,0 +1,1 @@
+"""The two families of networks, written once for training and for streaming."""

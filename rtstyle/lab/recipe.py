@@ -1,0 +1,137 @@
+"""A shipped bundle from nothing: corpus, training, export. The scripts in `export/` say what, this says how."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import cyclopts
+import torch
+
+from rtstyle.bundle import Bundle
+from rtstyle.corpus.pairs import PairCorpus
+from rtstyle.errors import FileError, MissingPartError
+from rtstyle.lab.export.bundle import export_checkpoint, export_tiny
+from rtstyle.lab.train.trainer import STYLES, Plan, Trainer
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a bundle is made of."""
+
+    name: str
+    kind: str
+    description: str
+    shape: dict[str, int] = field(default_factory=dict)
+    minutes: float = 45.0
+    batch: int = 8
+    rate: float = 1.5e-3
+    seed: int = 0
+    styles: Sequence[str] = STYLES
+
+    def plan(self, minutes: float | None = None) -> Plan:
+        return Plan(
+            self.kind,
+            minutes=minutes or self.minutes,
+            batch=self.batch,
+            rate=self.rate,
+            seed=self.seed,
+            styles=tuple(self.styles),
+        )
+
+
+def pick_device(wanted: str = "auto", threads: int = 0) -> str:
+    """The device to train on, and the threads of the CPU (0: as they are). `[control]`
+
+    wanted: "auto" takes CUDA where there is one. Raises MissingPartError for "cuda" where there is none.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise MissingPartError("The device cuda was asked for, but torch sees no CUDA device; use cpu.")
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return wanted
+
+
+def cook(
+    recipe: Recipe,
+    out: Path,
+    *,
+    corpus: Path | None,
+    checkpoint: Path | None,
+    work: Path,
+    minutes: float | None = None,
+    tiny: bool = False,
+) -> Bundle:
+    """Make the bundle `out`: from random weights (tiny), from a checkpoint, or by training first. `[control]`
+
+    corpus: what `rtstyle corpus build` made. work: folder of the training run, gone on with when it exists.
+    """
+    if tiny:
+        return export_tiny(recipe.kind, out, name=recipe.name, styles=recipe.styles, seed=recipe.seed)
+    if corpus is None:
+        raise FileError(
+            "A bundle is made from a corpus; build one with `rtstyle corpus build FOLDER` and give --corpus FOLDER."
+        )
+    pairs = PairCorpus(corpus)
+    if checkpoint is None:
+        trainer = Trainer(recipe.plan(minutes), pairs, work, shape=recipe.shape, device=pick_device())
+        trainer.resume()
+        trainer.train(print)
+        checkpoint = trainer.checkpoint
+    return export_checkpoint(
+        checkpoint,
+        pairs,
+        out,
+        name=recipe.name,
+        description=recipe.description,
+        recipe=f"export/{recipe.name.replace('-', '_')}.py",
+        styles=recipe.styles,
+    )
+
+
+def main(recipe: Recipe) -> None:
+    """Command line of a recipe script."""
+    app = cyclopts.App(help=f"Rebuild the bundle {recipe.name}.", help_format="plaintext")
+
+    @app.default
+    def make(
+        *,
+        corpus: Path | None = None,
+        checkpoint: Path | None = None,
+        out: Path | None = None,
+        work: Path | None = None,
+        minutes: float | None = None,
+        tiny: Annotated[bool, cyclopts.Parameter(negative="")] = False,
+    ) -> None:
+        """Make the bundle.
+
+        Parameters
+        ----------
+        corpus
+            Folder that `rtstyle corpus build` made.
+        checkpoint
+            Export this checkpoint instead of training.
+        out
+            Folder of the bundle; default models/<name>.
+        work
+            Folder of the training run, gone on with when it exists; default var/<name>.
+        minutes
+            Minutes of training.
+        tiny
+            Random weights, in seconds: a template for tests.
+        """
+        root = Path(__file__).resolve().parents[2]
+        bundle = cook(
+            recipe,
+            out or root / "models" / recipe.name,
+            corpus=corpus,
+            checkpoint=checkpoint,
+            work=work or root / "var" / recipe.name,
+            minutes=minutes,
+            tiny=tiny,
+        )
+        print(f"{bundle.path}: {bundle.kind}, {len(bundle.styles)} styles")
+
+    app()

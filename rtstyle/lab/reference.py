@@ -1,0 +1,93 @@
+"""What a network plays by torch alone, whole clip at once: the oracle that the streaming runtime is held to."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rtstyle.bundle import Adain, Bundle
+from rtstyle.dsp import bands as erb
+from rtstyle.dsp import front, stft
+from rtstyle.lab.nets.latent import LatentNet
+from rtstyle.lab.nets.streaming import Past, adapt
+from rtstyle.lab.train.batches import Analyser
+from rtstyle.lab.train.trainer import Net, encode
+from rtstyle.runtime.layout import NOISE_SEED
+from rtstyle.runtime.model import load_model
+
+Statistics = tuple[NDArray[np.float32], NDArray[np.float32]]
+BLOCKS = (64, 128, 256, 512, 1024, 2048)
+
+
+def analyser_of(net: Net) -> Analyser:
+    """The kernels in front of a network, as in training and on stage, with the stage's noise. `[control]`"""
+    shape = net.shape
+    if isinstance(net, LatentNet):
+        made = Analyser("latent", shape.hop, shape.sample_rate)
+    else:
+        made = Analyser("spectral", shape.hop, shape.sample_rate, shape.n_fft, shape.bands)
+        made.source_window = stft.filter_windows(shape.n_fft, shape.hop)[0]
+    made.seed[0] = NOISE_SEED
+    return made
+
+
+@torch.no_grad()
+def render(
+    net: Net,
+    x: NDArray[np.float32],
+    style: Statistics,
+    neutral: Statistics,
+    adain: Adain,
+    amount: float = 1.0,
+) -> NDArray[np.float32]:
+    """Play x, float32 of a multiple of the hop and shorter than adain.memory_seconds, in one style. `[control]`
+
+    Returns float32 of the same length, late by the model's latency.
+    """
+    shape = net.shape
+    clip = analyser_of(net).clip(x[None], 0, 1)
+    latent, extra, _ = encode(net, clip)
+    mean, std = (torch.from_numpy(v)[None, None] for v in style)
+    prior = tuple(torch.from_numpy(v)[None, None] for v in neutral)
+    rate = shape.sample_rate / shape.hop
+    seen = torch.full((1, 1, 1), adain.prior_seconds * rate)
+    styled = adapt(latent, mean, std, prior, clip.active, seen, amount)
+    out = net.decoder(styled, torch.cat([mean, std], 2), torch.full((1, 1, 1), amount), *extra.values(), Past())
+    if isinstance(net, LatentNet):
+        return out[0].numpy()
+    gains, sources = out[0].numpy(), clip.sources[0].numpy()
+    lower, weight = erb.band_layout(shape.n_fft, shape.sample_rate, shape.bands)
+    fade = stft.filter_windows(shape.n_fft, shape.hop)[1]
+    share = 1.0 - np.exp(-shape.hop / (front.GLIDE_SECONDS * shape.sample_rate))
+    glide = np.zeros((front.SOURCES, shape.bands), np.float32)
+    front.reset_glide(glide)
+    frame, tail, axis = np.zeros(shape.n_fft, np.float32), np.zeros(fade.size, np.float32), np.zeros(1, np.int64)
+    response, mixed = (np.zeros(shape.n_fft // 2 + 1, np.complex64) for _ in range(2))
+    played = np.zeros_like(x)
+    for t in range(gains.shape[0]):
+        front.mix_sources(gains[t], share, glide, sources[t], lower, weight, frame, response, mixed, axis)
+        stft.synthesise(mixed, fade, frame, tail, played[t * shape.hop : (t + 1) * shape.hop], axis)
+    return played
+
+
+def parity(
+    net: Net, bundle: Bundle, style: Statistics, neutral: Statistics, x: NDArray[np.float32]
+) -> dict[int, float]:
+    """Largest difference between torch on the whole clip and the native chain in blocks, over the peak. `[control]`
+
+    Per block size in samples; the bundle's first style must be `style`. x: shorter than the memory of the statistics.
+    """
+    usable = x[: x.size // max(BLOCKS) * max(BLOCKS)]
+    wanted = render(net, usable, style, neutral, bundle.adain)
+    found = {}
+    model = load_model(bundle)
+    try:
+        for block in BLOCKS:
+            if block % model.hop:
+                continue
+            model.reset()
+            controls = model.controls(0, 1.0)
+            parts = [model.step(usable[i : i + block], controls) for i in range(0, usable.size, block)]
+            found[block] = float(np.abs(np.concatenate(parts) - wanted).max() / np.abs(wanted).max())
+    finally:
+        model.close()
+    return found

@@ -1,0 +1,279 @@
+"""Batches of aligned pairs, seen through the same kernels as on stage, made ahead by a thread.
+
+A batch holds the input (described by `dsp.front` and `dsp.excitation`), the aligned target and a clip of the target's
+instrument from elsewhere, whose statistics are the style.
+"""
+
+import queue
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rtstyle.corpus.pairs import PairCorpus
+from rtstyle.dsp import bands, excitation, front, stft
+from rtstyle.dsp.jit import kernel
+
+Samples = NDArray[np.float32]
+
+
+@dataclass
+class Clip:
+    """What a network sees of a batch of clips. Fields that a family does not use stay empty."""
+
+    features: Tensor  # (batch, T, F): spectral
+    audio: Tensor  # (batch, 3, samples): latent
+    active: Tensor  # (batch, T, 1)
+    sources: Tensor  # (batch, frames of the loss, 3, bins) complex: spectral
+
+    def to(self, device: str) -> "Clip":
+        return Clip(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
+
+
+@dataclass
+class Batch:
+    """Input, target, and style of one step."""
+
+    x: Clip
+    style: Clip
+    target: Tensor  # spectral: (batch, frames of the loss, bins) complex; latent: (batch, samples)
+    instruments: list[str]
+    offset: int  # first frame of the loss; the others follow every `STRIDE`
+
+    def to(self, device: str) -> "Batch":
+        return Batch(self.x.to(device), self.style.to(device), self.target.to(device), self.instruments, self.offset)
+
+
+STRIDE = 5  # frames of the spectral loss are this many hops apart: their windows overlap by two thirds
+
+
+@kernel
+def _describe_clip(
+    x, hop, sample_rate, window, source_window, table, lower, weight, seed, features, active, spectra, offset, stride
+):
+    """Fill features, activity and every `stride`-th frame's spectra of one clip, as `front.listen` hears them. `[any]`"""
+    n_fft = window.size
+    window_power = 0.0
+    for i in range(n_fft):
+        window_power += np.float64(window[i]) * window[i]
+    state = np.zeros(excitation.STATE_LENGTH)
+    histories = np.zeros((front.SOURCES, n_fft), dtype=np.float32)
+    frame = np.zeros(n_fft, dtype=np.float32)
+    seen = np.zeros(n_fft // 2 + 1, dtype=np.complex64)
+    heard = np.zeros((front.SOURCES, n_fft // 2 + 1), dtype=np.complex64)
+    train, noise = np.zeros(hop, dtype=np.float32), np.zeros(hop, dtype=np.float32)
+    cues, axis = np.zeros(excitation.CUES, dtype=np.float32), np.zeros(1, dtype=np.int64)
+    for t in range(x.size // hop):
+        chunk = x[t * hop : (t + 1) * hop]
+        excitation.excite(state, table, sample_rate, chunk, train, cues)
+        power = front.listen(
+            chunk, train, noise, seed, histories, window, window_power, source_window, frame, seen, heard, axis
+        )
+        front.describe(seen, power, window_power, cues, lower, weight, features[t])
+        active[t] = np.float32(1.0) if power > front.ACTIVE_POWER else np.float32(0.0)
+        row = (t - offset) // stride
+        if t >= offset and (t - offset) % stride == 0 and row < spectra.shape[0]:
+            spectra[row] = heard
+
+
+@kernel
+def _latent_rows(x, hop, sample_rate, table, seed, cues, pulses, active, audio):
+    """Fill the three rows and the activity of one clip. `[any]`"""
+    state = np.zeros(excitation.STATE_LENGTH)
+    before = 0.0
+    for t in range(x.size // hop):
+        chunk = x[t * hop : (t + 1) * hop]
+        train = pulses[t * hop : (t + 1) * hop]
+        excitation.excite(state, table, sample_rate, chunk, train, cues)
+        level = np.sqrt(state[excitation.POWER])
+        front.stack_sources(chunk, train, before, level, seed, audio[:, t * hop : (t + 1) * hop])
+        before = level
+        active[t] = np.float32(1.0) if state[excitation.POWER] > front.ACTIVE_POWER else np.float32(0.0)
+
+
+class Analyser:
+    """Turns batches of samples into what a network of a given shape sees."""
+
+    def __init__(
+        self, kind: str, hop: int, sample_rate: int, n_fft: int = 1024, band_count: int = 80, seed: int = 1
+    ) -> None:
+        self.kind, self.hop, self.sample_rate, self.n_fft, self.bands = kind, hop, sample_rate, n_fft, band_count
+        self.window = stft.asymmetric_windows(n_fft, min(hop, n_fft // 4))[0]
+        # the loss compares spectra, for which a window that falls at its end leaks less than the one that the stage filters with
+        self.source_window = self.window
+        self.lower, self.weight = bands.band_layout(n_fft, sample_rate, band_count)
+        self.table = excitation.pulse_table()
+        self.seed = np.array([seed * 2654435761 + 88172645463325252], dtype=np.uint64)
+
+    def clip(self, x: Samples, offset: int = 0, stride: int = 0) -> Clip:
+        """x: float32[batch, samples]. Spectra of every `stride`-th frame from `offset` on when stride > 0."""
+        batch, samples = x.shape
+        frames = samples // self.hop
+        cues = np.zeros(excitation.CUES, np.float32)
+        pulses = np.zeros(samples, np.float32)
+        active = np.zeros((batch, frames), np.float32)
+        if self.kind == "latent":
+            audio = np.zeros((batch, front.SOURCES, samples), np.float32)
+            for b in range(batch):
+                _latent_rows(
+                    x[b], self.hop, float(self.sample_rate), self.table, self.seed, cues, pulses, active[b], audio[b]
+                )
+            empty = torch.zeros(0)
+            return Clip(empty, torch.from_numpy(audio), torch.from_numpy(active)[..., None], empty)
+        features = np.zeros((batch, frames, front.feature_width(self.bands)), np.float32)
+        rows = len(range(offset, frames, stride)) if stride else 0
+        spectra = np.zeros((batch, rows, front.SOURCES, self.n_fft // 2 + 1), np.complex64)
+        for b in range(batch):
+            _describe_clip(
+                x[b],
+                self.hop,
+                float(self.sample_rate),
+                self.window,
+                self.source_window,
+                self.table,
+                self.lower,
+                self.weight,
+                self.seed,
+                features[b],
+                active[b],
+                spectra[b],
+                offset,
+                stride or frames + 1,
+            )
+        return Clip(
+            torch.from_numpy(features), torch.zeros(0), torch.from_numpy(active)[..., None], torch.from_numpy(spectra)
+        )
+
+
+def spectra_of(x: Samples, analyser: Analyser, offset: int) -> Tensor:
+    """Spectra of the target's frames for the spectral loss, complex (batch, frames, bins)."""
+    samples = x.shape[1]
+    padded = np.pad(x, ((0, 0), (analyser.n_fft, 0)))
+    ends = [(t + 1) * analyser.hop + analyser.n_fft for t in range(offset, samples // analyser.hop, STRIDE)]
+    frames = np.stack([padded[:, e - analyser.n_fft : e] for e in ends], axis=1)
+    return torch.fft.rfft(torch.from_numpy(frames * analyser.source_window))
+
+
+class Augment:
+    """Changes of the input that a stage brings: gain, microphone and room colour, noise. The target stays clean."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.rng = rng
+
+    def colour(self, x: Samples, depth_db: float) -> Samples:
+        """Smooth random equaliser of at most about `depth_db`."""
+        spectrum = np.fft.rfft(x)
+        points = self.rng.normal(0.0, depth_db / 2, 9)
+        octave = np.log2(np.maximum(np.linspace(0, 24000, spectrum.size), 50) / 50)
+        curve = np.interp(octave, np.linspace(0, 9, 9), points)
+        return np.fft.irfft(spectrum * 10 ** (curve / 20), x.size).astype(np.float32)
+
+    def __call__(self, x: Samples, y: Samples) -> tuple[Samples, Samples]:
+        rng = self.rng
+        if rng.random() < 0.7:
+            power = np.mean(x**2)
+            x = self.colour(x, 8.0)
+            x = x * np.float32(np.sqrt(power / (np.mean(x**2) + 1e-12)))
+        gain = np.float32(10 ** (rng.uniform(-14, 6) / 20))
+        x, y = x * gain, y * gain
+        if rng.random() < 0.5:
+            noise = rng.standard_normal(x.size).astype(np.float32)
+            noise = self.colour(noise, 10.0)
+            x = x + noise * np.float32(10 ** (rng.uniform(-85, -50) / 20))
+        return x.astype(np.float32), y.astype(np.float32)
+
+
+class Batches:
+    """Endless seeded batches, made by a background thread while the network trains."""
+
+    def __init__(
+        self,
+        corpus: PairCorpus,
+        analyser: Analyser,
+        *,
+        size: int,
+        seconds: float,
+        seed: int,
+        augment: bool = True,
+        identity: float = 0.12,
+        styles: tuple[str, ...] = (),
+        focus: float = 0.75,
+        ahead: int = 3,
+    ) -> None:
+        self.styles = tuple(s for s in styles if s in corpus.instruments)
+        self.focus = focus if self.styles else 0.0
+        self.corpus, self.analyser, self.size, self.seconds = corpus, analyser, size, seconds
+        self.rng = np.random.default_rng(seed)
+        self.augment = Augment(self.rng) if augment else None
+        self.identity = identity
+        self.queue: queue.Queue[Batch] = queue.Queue(ahead)
+        self.stopping = threading.Event()
+        self.failure: BaseException | None = None
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def make(self) -> Batch:
+        """Make one batch now."""
+        hop = self.analyser.hop
+        samples = int(self.seconds * self.analyser.sample_rate) // hop * hop
+        xs, ys, styles, names = [], [], [], []
+        for _ in range(self.size):
+            draw = self.rng.random()
+            if draw < 0.03:  # hiss stays hiss, whatever the style
+                name = str(self.rng.choice(self.corpus.instruments))
+                x = self.rng.standard_normal(samples).astype(np.float32) * np.float32(
+                    10 ** (self.rng.uniform(-80, -48) / 20)
+                )
+                y = x.copy()
+            elif draw < 0.03 + self.identity:
+                x, name = self.corpus.phrase(self.rng, self.seconds)
+                x = x[:samples]
+                y = x.copy()
+                gain = np.float32(10 ** (self.rng.uniform(-12, 4) / 20))
+                x, y = x * gain, y * gain
+            else:
+                targets = self.styles if self.rng.random() < self.focus else None
+                x, y, _, name = self.corpus.sample(self.rng, self.seconds, targets=targets)
+                x, y = x[:samples], y[:samples]
+                if self.augment is not None:
+                    x, y = self.augment(x, y)
+            style = self.corpus.style_clip(self.rng, name, self.seconds)[:samples]
+            style = style * np.float32(10 ** (self.rng.uniform(-10, 4) / 20))
+            xs.append(x)
+            ys.append(y)
+            styles.append(style)
+            names.append(name)
+        x, y, style = np.stack(xs), np.stack(ys), np.stack(styles)
+        if self.analyser.kind == "latent":
+            return Batch(self.analyser.clip(x), self.analyser.clip(style), torch.from_numpy(y), names, 0)
+        offset = 48 + int(self.rng.integers(STRIDE))
+        clip = self.analyser.clip(x, offset, STRIDE)
+        return Batch(clip, self.analyser.clip(style), spectra_of(y, self.analyser, offset), names, offset)
+
+    def _run(self) -> None:
+        try:
+            while not self.stopping.is_set():
+                batch = self.make()
+                while not self.stopping.is_set():
+                    try:
+                        self.queue.put(batch, timeout=0.5)
+                        break
+                    except queue.Full:
+                        continue
+        except BaseException as error:  # noqa: BLE001 - handed to the training thread, which raises it
+            self.failure = error
+
+    def __iter__(self) -> Iterator[Batch]:
+        self.thread.start()
+        while True:
+            try:
+                yield self.queue.get(timeout=1.0)
+            except queue.Empty:
+                if self.failure is not None:
+                    raise self.failure from None
+
+    def close(self) -> None:
+        self.stopping.set()

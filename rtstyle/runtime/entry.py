@@ -1,0 +1,39 @@
+"""The entry that both kinds of model share: samples that are not numbers replaced, pulses locked to the rest."""
+
+from typing import Any
+
+import numpy as np
+from numba import carray
+
+from rtstyle.dsp import excitation
+from rtstyle.dsp.jit import kernel
+from rtstyle.dsp.pointers import float32_at, float64_at, uint64_at
+from rtstyle.runtime import layout as at
+
+
+@kernel
+def enter_hop(table: Any, x: Any, clean: Any, pulses: Any, cues: Any, state: Any) -> None:
+    """Clean one hop and make its pulses. `[audio]`
+
+    table: see `layout`. x: float32[H]. clean, pulses: float32[H], overwritten; NaN and infinite samples become 0 and
+    are counted. cues, state: of `excitation.excite`.
+    """
+    bad = 0
+    for n in range(x.size):
+        value = x[n]
+        if np.isfinite(value):
+            clean[n] = value
+        else:
+            clean[n] = np.float32(0.0)
+            bad += 1
+    if bad > 0:
+        table[at.BAD_SAMPLES] += bad
+    pulse_table = carray(float32_at(table[at.PULSE_TABLE]), (excitation.PULSE_PHASES + 1, excitation.PULSE_TAPS))
+    excitation.excite(state, pulse_table, np.float64(table[at.SAMPLE_RATE]), clean, pulses, cues)
+
+
+@kernel
+def reset_entry(table: Any) -> None:
+    """Forget the past of the excitation and start the noise anew. `[audio]`"""
+    excitation.reset(carray(float64_at(table[at.EXCITATION]), (table[at.EXCITATION_SIZE],)))
+    carray(uint64_at(table[at.SEED]), (1,))[0] = np.uint64(at.NOISE_SEED)

@@ -1,0 +1,46 @@
+"""The table through which compiled code sees a loaded model: int64 numbers and addresses, one slot each.
+
+`model.LoadedModel` fills it; the kernels of `model`, `spectral` and `latent` read it. Shapes: H hop, T the most hops
+of one call, C channels of the latent, S styles, F features, B bands, N length of the FFT, K = N / 2 + 1 bins.
+"""
+
+from typing import Final
+
+# What the model is.
+KIND, HOP, LEVELS, CHANNELS, STYLES, SAMPLE_RATE = range(6)
+# Tables of the two sessions (see `session`).
+ENCODER, DECODER = 6, 7
+# Between the sessions: float32 (T, C), (T, C), (2 C,), (1,); int64 (T,), 1 where the hop is played, not silence.
+LATENT, STYLED, STYLE, AMOUNT, ACTIVE = range(8, 13)
+# Statistics: float64 (1 + 2 C,), float32 (2 C,), (S, C), (S, C); float64 (2,): frames of the prior, of the memory.
+STATISTICS, PRIOR, MEANS, DEVIATIONS, SPANS = range(13, 18)
+# Entry of both kinds: float32 (H,) cleaned input, (H,) pulses, (2,) cues; float64 state and float32 table of the
+# excitation; uint64 (1,) generator of the noise.
+CLEAN, PULSES, CUES, EXCITATION, EXCITATION_SIZE, PULSE_TABLE, SEED = range(18, 25)
+# What the model takes and gives: float32 (T, F) or (3, T H); (T, 3 B) or (1, T H).
+ENTRY, RESULT = 25, 26
+# Spectral: sizes; int64 (K,) and float32 (K,) of the bands; float32 (N,), (M,) windows; float32 (3, N), (M,): histories
+# and tail; float32 (N,) frame; int64 (1,) axis; complex64 (T, 3, K) and (K,): spectra of the sources and of the output.
+FEATURES, BANDS, N_FFT, SYNTHESIS_SIZE = range(27, 31)
+LOWER, WEIGHT, ANALYSIS, SYNTHESIS = range(31, 35)
+HISTORIES, TAIL, FRAME, AXIS = range(35, 39)
+SPECTRA, MIXED = 39, 40
+# Spectral: float64 (1,), sum of the squares of the analysis window. Latent: float64 (1,), level at the last hop's end.
+WINDOW_POWER, LEVEL = 41, 42
+# Counted for the user: input samples that were NaN or infinite, calls that failed.
+BAD_SAMPLES, FAILURES = 43, 44
+# Spectral: float32 (N,) window of what is filtered, (H,) noise, (3, B) gains in force; complex64 (K,) of the features'
+# frame, (K,) of a filter; float64 (1,) share of new gains in a hop.
+RISE, NOISE_HOP, GLIDE, SEEN, RESPONSE, SHARE = range(45, 51)
+SLOTS: Final = 51
+
+# Values of KIND.
+CLOSED, SPECTRAL, LATENT_KIND = range(3)
+
+NOISE_SEED: Final = 0x9E3779B97F4A7C15  # the golden ratio: any odd constant would do
+
+# What a step writes before it reads, or `reset` clears.
+TRANSIENT: Final = (
+    *(LATENT, STYLED, STYLE, AMOUNT, ACTIVE, STATISTICS, CLEAN, PULSES, CUES, EXCITATION, SEED, ENTRY, RESULT),
+    *(HISTORIES, TAIL, FRAME, SPECTRA, MIXED, LEVEL, NOISE_HOP, GLIDE, SEEN, RESPONSE),
+)

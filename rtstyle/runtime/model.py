@@ -1,0 +1,232 @@
+"""A bundle ready to run: both graphs loaded, bound to memory and warm; `step` says what then happens to a hop."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtstyle.bundle.content import Bundle
+from rtstyle.dsp import adain, excitation, front
+from rtstyle.dsp.denormals import floating_point_mode, restore_mode
+from rtstyle.errors import RtstyleError
+from rtstyle.runtime import layout as at
+from rtstyle.runtime.fallback import PythonGraph
+from rtstyle.runtime.latent import prepare_latent
+from rtstyle.runtime.memory import Memory
+from rtstyle.runtime.native import NativeGraph
+from rtstyle.runtime.ort_api import find_library, open_library
+from rtstyle.runtime.session import Port, Session, aligned_zeros
+from rtstyle.runtime.spectral import prepare_spectral
+from rtstyle.runtime.step import (
+    CONTROLS,
+    ERROR_CLOSED,
+    ERROR_NOT_FINITE,
+    ERROR_SESSION,
+    OK,
+    hop_of,
+    reset_model,
+    run_model,
+)
+
+__all__ = [
+    "CONTROLS",
+    "ERROR_CLOSED",
+    "ERROR_NOT_FINITE",
+    "ERROR_SESSION",
+    "OK",
+    "LoadedModel",
+    "hop_of",
+    "load_model",
+    "reset_model",
+    "run_model",
+]
+
+_REASONS: Final = {
+    ERROR_SESSION: "ONNX Runtime returned an error",
+    ERROR_NOT_FINITE: "it made NaN or infinite numbers",
+    ERROR_CLOSED: "it was closed",
+}
+
+
+class LoadedModel:
+    """A bundle in memory, warmed up, and the owner of all that its table points at. `[control]`
+
+    table: int64, self-contained: what `run_model` and `reset_model` take, for as long as this object lives and is not
+    closed. sample_rate in Hz; hop, latency and max_frames as in the bundle and `load_model` (latency in samples,
+    max_frames in hops). backend: "native", or "python" where ONNX Runtime runs through its Python session. One stream
+    at a time: another stream needs another model.
+    """
+
+    def __init__(
+        self, bundle: Bundle, memory: Memory, encoder: Session, decoder: Session, backend: str, levels: int
+    ) -> None:
+        self.name = bundle.name
+        self.kind = bundle.kind
+        self.sample_rate = bundle.sample_rate
+        self.hop = bundle.hop
+        self.latency = bundle.latency
+        self.stereo = bundle.stereo
+        self.max_frames = 1 << (levels - 1)
+        self.styles = tuple(style.id for style in bundle.styles)
+        self.backend = backend
+        self.table = memory.table
+        self._memory = memory
+        self._sessions = (encoder, decoder)
+
+    @property
+    def bad_samples(self) -> int:
+        """Input samples so far that were NaN or infinite, and were taken as 0. `[any]`"""
+        return int(self.table[at.BAD_SAMPLES])
+
+    @property
+    def failures(self) -> int:
+        """Calls of `run_model` so far that returned an error. `[any]`"""
+        return int(self.table[at.FAILURES])
+
+    def controls(self, style: int = 0, amount: float = 1.0) -> NDArray[np.float32]:
+        """Controls for one style alone: float32[CONTROLS]. `[any]`"""
+        controls = np.zeros(CONTROLS, dtype=np.float32)
+        controls[0], controls[1 + style] = amount, 1.0
+        return controls
+
+    def step(self, x: NDArray[np.float32], controls: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run x, float32 of any length that is a multiple of the hop, offline. `[control]`
+
+        Raises ValueError for another length and RtstyleError when the model fails.
+        """
+        if x.size % self.hop:
+            raise ValueError(f"{x.size} samples are no multiple of the hop, {self.hop}")
+        y = np.empty(x.size, dtype=np.float32)
+        given = np.ascontiguousarray(x, dtype=np.float32)
+        code = run_model(self.table, np.ascontiguousarray(controls, dtype=np.float32), given, y, x.size // self.hop)
+        if code != OK:
+            raise RtstyleError(
+                f"The model '{self.name}' failed: {_REASONS[code]}; check it by `rtstyle models verify {self.name}`."
+            )
+        return y
+
+    def reset(self) -> None:
+        """Forget the past: the next call runs as the first. `[control]` while nothing runs."""
+        reset_model(self.table)
+
+    def poison(self) -> None:
+        """Fill with NaN all that is written before it is read, or cleared by `reset`. `[control]` For tests."""
+        for slot in at.TRANSIENT:
+            if slot in self._memory.arrays:
+                array = self._memory.arrays[slot]
+                array.fill(np.nan if array.dtype.kind in "fc" else 77)
+        for session in self._sessions:
+            session.poison()
+
+    def close(self) -> None:
+        """Free both graphs; `run_model` returns ERROR_CLOSED from now on. `[control]` while nothing runs."""
+        self.table[at.KIND] = at.CLOSED
+        for session in self._sessions:
+            session.close()
+
+
+def load_model(
+    bundle: Bundle, *, device: str = "cpu", threads: int = 1, prefer: str = "native", max_frames: int = 64
+) -> LoadedModel:
+    """Load both graphs of a bundle, bind them to memory and run them warm. `[control]`
+
+    device: "cpu" or "cuda". threads: inside one operator. prefer: "native" runs ONNX Runtime's C library, and its
+    Python session only where there is none; "python" runs the latter. max_frames: most hops in one call of a graph,
+    rounded up to a power of two; longer calls are cut. Raises BundleError for a graph that cannot run,
+    MissingPartError without CUDA.
+    """
+    for what, value, allowed in (("device", device, ("cpu", "cuda")), ("prefer", prefer, ("native", "python"))):
+        if value not in allowed:
+            raise ValueError(f"{what} {value!r} must be one of {allowed}")
+    if max_frames < 1 or threads < 1:
+        raise ValueError(f"max_frames {max_frames} and threads {threads} must be at least 1")
+    levels = (max_frames - 1).bit_length() + 1
+    mode = floating_point_mode()  # creating a session flushes denormals on this thread, which is not ours to change
+    try:
+        return _load(bundle, device, threads, prefer, levels)
+    finally:
+        restore_mode(mode)
+
+
+def _load(bundle: Bundle, device: str, threads: int, prefer: str, levels: int) -> LoadedModel:
+    hops, hop, channels = 1 << (levels - 1), bundle.hop, bundle.channels
+    spectral = bundle.kind == "spectral"
+    memory = Memory()
+    memory.numbers({at.HOP: hop, at.LEVELS: levels, at.CHANNELS: channels, at.STYLES: len(bundle.styles)})
+    memory.numbers({at.SAMPLE_RATE: bundle.sample_rate, at.KIND: at.SPECTRAL if spectral else at.LATENT_KIND})
+    for slot in (at.LATENT, at.STYLED):
+        memory.zeros(slot, (hops * channels,), np.float32)
+    memory.zeros(at.STYLE, (2 * channels,), np.float32)
+    memory.zeros(at.AMOUNT, (1,), np.float32)
+    memory.zeros(at.ACTIVE, (hops,), np.int64)
+    memory.keep(at.STATISTICS, adain.new_state(channels))
+    memory.keep(at.PRIOR, np.concatenate([bundle.neutral_mean, bundle.neutral_std]).astype(np.float32))
+    memory.keep(at.MEANS, bundle.mean.astype(np.float32))
+    memory.keep(at.DEVIATIONS, bundle.std.astype(np.float32))
+    rate = bundle.sample_rate / hop
+    memory.keep(at.SPANS, np.asarray([bundle.adain.prior_seconds * rate, bundle.adain.memory_seconds * rate]))
+    for slot in (at.CLEAN, at.PULSES):
+        memory.zeros(slot, (hop,), np.float32)
+    memory.zeros(at.CUES, (excitation.CUES,), np.float32)
+    memory.keep(at.EXCITATION, excitation.new_state())
+    memory.numbers({at.EXCITATION_SIZE: memory.arrays[at.EXCITATION].size})
+    memory.keep(at.PULSE_TABLE, excitation.pulse_table())
+    memory.zeros(at.SEED, (1,), np.uint64)
+    if spectral:
+        prepare_spectral(memory, bundle, hops)
+        sizes = (bundle.frontend.features, front.SOURCES * bundle.frontend.bands)
+    else:
+        prepare_latent(memory, bundle)
+        sizes = (front.SOURCES * hop, hop)
+    entry, result = (
+        memory.zeros(slot, (hops * size,), np.float32) for slot, size in zip((at.ENTRY, at.RESULT), sizes, strict=True)
+    )
+
+    passes = [
+        Port(one.name, aligned_zeros(hops * one.per_hop * one.width), (one.per_hop, one.width)) for one in bundle.passes
+    ]
+    arrays = memory.arrays
+    encoder_inputs = [
+        Port("features", entry, (1, sizes[0])) if spectral else Port("audio", entry, (front.SOURCES, hop), 1)
+    ]
+    encoder_outputs = [Port("latent", arrays[at.LATENT], (1, channels)), *passes]
+    decoder_inputs = [
+        Port("styled", arrays[at.STYLED], (1, channels)),
+        Port("style", arrays[at.STYLE], (1, 2 * channels), None),
+        Port("amount", arrays[at.AMOUNT], (1, 1), None),
+        *passes,
+    ]
+    decoder_outputs = [Port("gains", result, (1, sizes[1])) if spectral else Port("audio", result, (1, hop), 1)]
+
+    native = prefer == "native" and find_library() is not None
+
+    def graph(model: bytes, file: str) -> NativeGraph | PythonGraph:
+        if native:
+            return NativeGraph(open_library(), model, file, device=device, threads=threads)
+        return PythonGraph(model, file, device=device, threads=threads)
+
+    sessions = [
+        Session(graph(model, str(path)), inputs, outputs, [(state.name, state.shape) for state in states], levels)
+        for model, path, inputs, outputs, states in (
+            (bundle.encoder, bundle.encoder_path, encoder_inputs, encoder_outputs, bundle.states_encoder),
+            (bundle.decoder, bundle.decoder_path, decoder_inputs, decoder_outputs, bundle.states_decoder),
+        )
+    ]
+    for slot, session in zip((at.ENCODER, at.DECODER), sessions, strict=True):
+        memory.numbers({slot: session.table.ctypes.data})
+    model = LoadedModel(bundle, memory, sessions[0], sessions[1], "native" if native else "python", levels)
+    _warm_up(model, levels)
+    return model
+
+
+def _warm_up(model: LoadedModel, levels: int) -> None:
+    """Run every binding of both sides, so that ONNX Runtime allocates now what it will ever allocate."""
+    model.reset()
+    noise = np.random.default_rng(0).normal(0.0, 0.1, model.max_frames * model.hop).astype(np.float32)
+    controls = model.controls()
+    y = np.empty_like(noise)
+    for level in range(levels):
+        for _ in range(2):
+            run_model(model.table, controls, noise, y, 1 << level)
+    model.reset()
+    model.table[at.FAILURES] = 0

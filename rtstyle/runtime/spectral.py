@@ -1,0 +1,112 @@
+"""The host's side of a spectral model: hops -> features, then gains -> hops (see `dsp.front`)."""
+
+from typing import Any
+
+import numpy as np
+from numba import carray
+
+from rtstyle.bundle.content import Bundle
+from rtstyle.dsp import bands, front, stft
+from rtstyle.dsp.jit import kernel
+from rtstyle.dsp.pointers import complex64_at, float32_at, float64_at, int64_at, uint64_at
+from rtstyle.errors import BundleError
+from rtstyle.runtime import layout as at
+from rtstyle.runtime.entry import enter_hop
+from rtstyle.runtime.memory import Memory
+
+
+def prepare_spectral(memory: Memory, bundle: Bundle, hops: int) -> None:
+    """Allocate the arrays of a spectral model of at most `hops` hops a call. `[control]` Raises BundleError."""
+    end = bundle.frontend
+    width = front.feature_width(end.bands)
+    if end.features != width or end.sources != front.SOURCES:
+        raise BundleError(
+            f"{bundle.path}: frontend.features = {end.features} and sources = {end.sources}, this version of rtstyle "
+            f"makes {width} features of {end.bands} bands and {front.SOURCES} sources; update rtstyle or export the "
+            "bundle again."
+        )
+    analysis = stft.asymmetric_windows(end.n_fft, bundle.hop)[0]
+    rise, synthesis = stft.filter_windows(end.n_fft, bundle.hop)
+    lower, weight = bands.band_layout(end.n_fft, bundle.sample_rate, end.bands)
+    bins = end.n_fft // 2 + 1
+    memory.numbers({at.FEATURES: width, at.BANDS: end.bands, at.N_FFT: end.n_fft, at.SYNTHESIS_SIZE: synthesis.size})
+    kept = ((at.LOWER, lower), (at.WEIGHT, weight), (at.ANALYSIS, analysis), (at.RISE, rise), (at.SYNTHESIS, synthesis))
+    for slot, array in kept:
+        memory.keep(slot, array)
+    memory.keep(at.WINDOW_POWER, np.square(analysis, dtype=np.float64).sum(keepdims=True))
+    memory.keep(at.SHARE, np.array([1.0 - np.exp(-bundle.hop / (front.GLIDE_SECONDS * bundle.sample_rate))]))
+    memory.zeros(at.HISTORIES, (front.SOURCES, end.n_fft), np.float32)
+    memory.zeros(at.FRAME, (end.n_fft,), np.float32)
+    memory.zeros(at.TAIL, (synthesis.size,), np.float32)
+    memory.zeros(at.AXIS, (1,), np.int64)
+    memory.zeros(at.NOISE_HOP, (bundle.hop,), np.float32)
+    memory.zeros(at.GLIDE, (front.SOURCES, end.bands), np.float32)
+    memory.zeros(at.SPECTRA, (hops, front.SOURCES, bins), np.complex64)
+    for slot in (at.MIXED, at.SEEN, at.RESPONSE):
+        memory.zeros(slot, (bins,), np.complex64)
+
+
+@kernel
+def analyse_hops(table: Any, x: Any, hops: int) -> None:
+    """Write the features and the spectra of `hops` hops of x, float32[hops * H]. `[audio]` table: see `layout`."""
+    hop, n_fft, width = table[at.HOP], table[at.N_FFT], table[at.FEATURES]
+    bins = n_fft // 2 + 1
+    clean = carray(float32_at(table[at.CLEAN]), (hop,))
+    pulses = carray(float32_at(table[at.PULSES]), (hop,))
+    cues = carray(float32_at(table[at.CUES]), (2,))
+    state = carray(float64_at(table[at.EXCITATION]), (table[at.EXCITATION_SIZE],))
+    seed = carray(uint64_at(table[at.SEED]), (1,))
+    histories = carray(float32_at(table[at.HISTORIES]), (front.SOURCES, n_fft))
+    noise_hop = carray(float32_at(table[at.NOISE_HOP]), (hop,))
+    frame = carray(float32_at(table[at.FRAME]), (n_fft,))
+    analysis = carray(float32_at(table[at.ANALYSIS]), (n_fft,))
+    rise = carray(float32_at(table[at.RISE]), (n_fft,))
+    axis = carray(int64_at(table[at.AXIS]), (1,))
+    lower = carray(int64_at(table[at.LOWER]), (bins,))
+    weight = carray(float32_at(table[at.WEIGHT]), (bins,))
+    seen = carray(complex64_at(table[at.SEEN]), (bins,))
+    spectra = carray(complex64_at(table[at.SPECTRA]), (hops, front.SOURCES, bins))
+    features = carray(float32_at(table[at.ENTRY]), (hops, width))
+    active = carray(int64_at(table[at.ACTIVE]), (hops,))
+    window_power = carray(float64_at(table[at.WINDOW_POWER]), (1,))[0]
+    for h in range(hops):
+        enter_hop(table, x[h * hop : (h + 1) * hop], clean, pulses, cues, state)
+        power = front.listen(
+            clean, pulses, noise_hop, seed, histories, analysis, window_power, rise, frame, seen, spectra[h], axis
+        )
+        front.describe(seen, power, window_power, cues, lower, weight, features[h])
+        active[h] = 1 if power > front.ACTIVE_POWER else 0
+
+
+@kernel
+def synthesise_hops(table: Any, y: Any, hops: int) -> None:
+    """Write `hops` hops of y, float32[hops * H], from the gains and the spectra of `analyse_hops`. `[audio]`"""
+    hop, n_fft, length = table[at.HOP], table[at.N_FFT], table[at.SYNTHESIS_SIZE]
+    bins = n_fft // 2 + 1
+    frame = carray(float32_at(table[at.FRAME]), (n_fft,))
+    window = carray(float32_at(table[at.SYNTHESIS]), (length,))
+    tail = carray(float32_at(table[at.TAIL]), (length,))
+    axis = carray(int64_at(table[at.AXIS]), (1,))
+    lower = carray(int64_at(table[at.LOWER]), (bins,))
+    weight = carray(float32_at(table[at.WEIGHT]), (bins,))
+    glide = carray(float32_at(table[at.GLIDE]), (front.SOURCES, table[at.BANDS]))
+    spectra = carray(complex64_at(table[at.SPECTRA]), (hops, front.SOURCES, bins))
+    response = carray(complex64_at(table[at.RESPONSE]), (bins,))
+    mixed = carray(complex64_at(table[at.MIXED]), (bins,))
+    gains = carray(float32_at(table[at.RESULT]), (hops, front.SOURCES * table[at.BANDS]))
+    share = carray(float64_at(table[at.SHARE]), (1,))[0]
+    for h in range(hops):
+        front.mix_sources(gains[h], share, glide, spectra[h], lower, weight, frame, response, mixed, axis)
+        stft.synthesise(mixed, window, frame, tail, y[h * hop : (h + 1) * hop], axis)
+
+
+@kernel
+def reset_spectral(table: Any) -> None:
+    """Forget the past of the front end. `[audio]`"""
+    histories = carray(float32_at(table[at.HISTORIES]), (front.SOURCES * table[at.N_FFT],))
+    for i in range(histories.size):
+        histories[i] = np.float32(0.0)
+    tail = carray(float32_at(table[at.TAIL]), (table[at.SYNTHESIS_SIZE],))
+    for i in range(tail.size):
+        tail[i] = np.float32(0.0)
+    front.reset_glide(carray(float32_at(table[at.GLIDE]), (front.SOURCES, table[at.BANDS])))

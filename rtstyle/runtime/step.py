@@ -1,0 +1,161 @@
+"""One step of a loaded model, compiled: hops in, hops out.
+
+    x -> analyse_hops | stack_hops -> encoder -> AdaIN -> decoder -> synthesise_hops | copy_hops -> y
+                                         \\--- pass-throughs ---^
+
+A call is cut into 2^k hops, largest first, since for those the graphs' tensors are bound. The encoder's pass-throughs
+are the decoder's inputs, in the same memory.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numba import carray
+
+from rtstyle.dsp import adain, front
+from rtstyle.dsp.denormals import flush_denormals, restore_mode
+from rtstyle.dsp.jit import kernel
+from rtstyle.dsp.pointers import float32_at, float64_at, int64_at
+from rtstyle.params import MAX_STYLES
+from rtstyle.runtime import layout as at
+from rtstyle.runtime.entry import reset_entry
+from rtstyle.runtime.latent import copy_hops, reset_latent, stack_hops
+from rtstyle.runtime.session import SLOTS as SESSION_SLOTS
+from rtstyle.runtime.session import reset_session, run_session
+from rtstyle.runtime.spectral import analyse_hops, reset_spectral, synthesise_hops
+
+CONTROLS: Final = 1 + MAX_STYLES  # float32: amount, then the weight of each style
+
+# What `run_model` returns.
+OK: Final = 0
+ERROR_SESSION: Final = 1  # ONNX Runtime returned an error
+ERROR_NOT_FINITE: Final = 2  # the model made a NaN or an infinite number
+ERROR_CLOSED: Final = 3
+
+
+@kernel
+def run_model(table: Any, controls: Any, x: Any, y: Any, frames: int) -> int:
+    """Run `frames` hops of one stream. `[audio]`
+
+    table: int64, of a LoadedModel. controls: float32[CONTROLS]: amount, clipped to 0..1, then the weight of each
+    style; all weights 0 leave the latent as it is. x, y: float32[frames * hop], which may be the same memory. Returns
+    OK or an ERROR_* code; then y is zeroed and the model starts afresh. Samples of x that are no numbers are taken as
+    0 and counted. Latency: the bundle's.
+    """
+    mode = flush_denormals()
+    kind, hop = table[at.KIND], table[at.HOP]
+    encoder = carray(int64_at(table[at.ENCODER]), (SESSION_SLOTS,))
+    decoder = carray(int64_at(table[at.DECODER]), (SESSION_SLOTS,))
+    code = ERROR_CLOSED if kind == at.CLOSED else OK
+    amount = _set_style(table, controls) if code == OK else np.float32(0.0)
+    level = table[at.LEVELS] - 1
+    done = 0
+    while code == OK and done < frames:
+        while (1 << level) > frames - done:
+            level -= 1
+        hops = 1 << level
+        x_now, y_now = x[done * hop : (done + hops) * hop], y[done * hop : (done + hops) * hop]
+        if kind == at.SPECTRAL:
+            analyse_hops(table, x_now, hops)
+        else:
+            stack_hops(table, x_now, hops)
+        if not run_session(encoder, level):
+            code = ERROR_SESSION
+        elif not _restyle(table, amount, hops):
+            code = ERROR_NOT_FINITE
+        elif not run_session(decoder, level):
+            code = ERROR_SESSION
+        elif not _result_is_finite(table, hops):  # asked before the front end, which may hide it
+            code = ERROR_NOT_FINITE
+        else:
+            if kind == at.SPECTRAL:
+                synthesise_hops(table, y_now, hops)
+            else:
+                copy_hops(table, y_now, hops)
+            if not _all_finite(y_now):
+                code = ERROR_NOT_FINITE
+        done += hops
+    restore_mode(mode)
+    if code != OK:
+        for n in range(y.size):
+            y[n] = np.float32(0.0)
+        table[at.FAILURES] += 1
+        if code != ERROR_CLOSED:
+            reset_model(table)
+    return code
+
+
+@kernel
+def reset_model(table: Any) -> None:
+    """Forget the past: the next call runs as the first. `[audio]` table: int64, of a LoadedModel."""
+    if table[at.KIND] == at.CLOSED:
+        return
+    reset_session(carray(int64_at(table[at.ENCODER]), (SESSION_SLOTS,)))
+    reset_session(carray(int64_at(table[at.DECODER]), (SESSION_SLOTS,)))
+    channels = table[at.CHANNELS]
+    statistics = carray(float64_at(table[at.STATISTICS]), (1 + 2 * channels,))
+    spans = carray(float64_at(table[at.SPANS]), (2,))
+    adain.reset(statistics, carray(float32_at(table[at.PRIOR]), (2 * channels,)), spans[0])
+    reset_entry(table)
+    if table[at.KIND] == at.SPECTRAL:
+        reset_spectral(table)
+    else:
+        reset_latent(table)
+
+
+@kernel
+def hop_of(table: Any) -> Any:
+    """Samples per hop of the model behind a table. `[any]`"""
+    return table[at.HOP]
+
+
+@kernel
+def _set_style(table: Any, controls: Any) -> Any:
+    """Write the decoder's `style` and `amount` for this call; returns the amount."""
+    channels, styles = table[at.CHANNELS], table[at.STYLES]
+    style = carray(float32_at(table[at.STYLE]), (2 * channels,))
+    means = carray(float32_at(table[at.MEANS]), (styles, channels))
+    deviations = carray(float32_at(table[at.DEVIATIONS]), (styles, channels))
+    amount = np.float32(0.0)
+    if adain.mix_targets(means, deviations, controls[1:], style):
+        if controls[0] > 0.0:  # false for NaN
+            amount = min(controls[0], np.float32(1.0))
+    else:
+        prior = carray(float32_at(table[at.PRIOR]), (2 * channels,))
+        for i in range(2 * channels):
+            style[i] = prior[i]
+    carray(float32_at(table[at.AMOUNT]), (1,))[0] = amount
+    return amount
+
+
+@kernel
+def _restyle(table: Any, amount: Any, hops: int) -> bool:
+    """Latent -> styled, with the statistics of the hops that are played; False if the latent holds no numbers."""
+    channels = table[at.CHANNELS]
+    latent = carray(float32_at(table[at.LATENT]), (hops, channels))
+    styled = carray(float32_at(table[at.STYLED]), (hops, channels))
+    style = carray(float32_at(table[at.STYLE]), (2 * channels,))
+    active = carray(int64_at(table[at.ACTIVE]), (hops,))
+    statistics = carray(float64_at(table[at.STATISTICS]), (1 + 2 * channels,))
+    memory_frames = carray(float64_at(table[at.SPANS]), (2,))[1]
+    for h in range(hops):
+        if not _all_finite(latent[h]):
+            return False
+        if active[h] != 0:
+            adain.observe(statistics, latent[h], memory_frames)
+        adain.restyle(statistics, latent[h], style, amount, styled[h])
+    return True
+
+
+@kernel
+def _result_is_finite(table: Any, hops: int) -> Any:
+    width = front.SOURCES * table[at.BANDS] if table[at.KIND] == at.SPECTRAL else table[at.HOP]
+    return _all_finite(carray(float32_at(table[at.RESULT]), (hops * width,)))
+
+
+@kernel
+def _all_finite(x: Any) -> Any:
+    total = np.float32(0.0)  # 0 * NaN and 0 * infinity are NaN, which no further sum takes away
+    for n in range(x.size):
+        total += x[n] * np.float32(0.0)
+    return total == np.float32(0.0)

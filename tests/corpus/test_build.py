@@ -1,0 +1,182 @@
+"""Building, continuing and reading a corpus from a user's own folder of notes."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from rtstyle.cli.corpus import build as build_command
+from rtstyle.corpus import soundfont
+from rtstyle.corpus.build import Plan, build, find_tunes
+from rtstyle.corpus.pairs import PairCorpus
+from rtstyle.corpus.shards import read_lines
+from rtstyle.errors import FileError, MissingPartError, ParameterError
+from tests.corpus.test_score import write_tune
+from tests.corpus.tones import RATE, tone, write_library
+
+PLAN = Plan(minutes=0.5, players=3, seconds=6.0, seed=7)
+
+
+@pytest.fixture(autouse=True)
+def no_soundfont(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(soundfont, "find_font", lambda: None)
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("material")
+    for instrument in ("fiddle", "pipe", "horn"):
+        write_library(folder / "notes", instrument)
+    for k in range(5):
+        soundfile.write(folder / "notes" / "pipe" / f"phrase {'abcde'[k]}.wav", tone(60 + k, 2.0), RATE)
+    (folder / "tunes").mkdir()
+    for k in range(11):
+        pitches = np.random.default_rng(k).integers(60, 72, 24)
+        write_tune(folder / "tunes" / f"tune{k:02d}.mid", [(240 * n, 240, int(p)) for n, p in enumerate(pitches)])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def corpus(material: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("corpus")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(soundfont, "find_font", lambda: None)
+        build(out, material / "notes", material / "tunes", PLAN)
+    return out
+
+
+def test_the_corpus_holds_what_was_asked_for(corpus: Path) -> None:
+    entries = read_lines(corpus / "performances.jsonl")
+    for split in ("train", "valid"):
+        seconds = sum(e["samples"] for e in entries if e["split"] == split) / RATE
+        assert 30.0 <= seconds < 40.0
+    for e in entries:
+        audio = np.load(corpus / "audio" / f"{e['id']}.npy")
+        f0 = np.load(corpus / "f0" / f"{e['id']}.npy")
+        assert audio.dtype == np.int16
+        assert audio.shape == (len(e["players"]), e["samples"])
+        assert f0.dtype == np.float32
+        assert len(f0) == e["samples"] // 256 + 1
+        assert len({p["instrument"] for p in e["players"]}) == len(e["players"])
+        assert all(p["files"] for p in e["players"])
+        rms = np.sqrt(np.mean((audio / 32767.0) ** 2, axis=1))
+        assert (20 * np.log10(rms) > -27.0).all()
+        assert (20 * np.log10(rms) < -14.0).all()
+
+
+def test_train_and_valid_play_other_tunes(corpus: Path, material: Path) -> None:
+    tunes = find_tunes(material / "tunes")
+    assert [p.stem for p in tunes["valid"]] == ["tune00", "tune10"]
+    heard = {s: {e["title"] for e in read_lines(corpus / "performances.jsonl") if e["split"] == s} for s in tunes}
+    assert heard["train"] & {p.stem for p in tunes["train"]}
+    assert not (heard["train"] & heard["valid"]) - {"study"}
+
+
+def test_an_interrupted_build_continues_to_the_same_corpus(corpus: Path, material: Path, tmp_path: Path) -> None:
+    manifest = (corpus / "performances.jsonl").read_text().splitlines(keepends=True)
+    gone = json.loads(manifest[-1])["id"]
+    before = {p.name: p.read_bytes() for p in (corpus / "audio").iterdir()}
+    (corpus / "performances.jsonl").write_text("".join(manifest[:-1]) + manifest[-1][:40])
+    (corpus / "audio" / f"{gone}.npy").unlink()
+    kept = corpus / "audio" / f"{json.loads(manifest[0])['id']}.npy"
+    stamp = kept.stat().st_mtime_ns
+    build(corpus, material / "notes", material / "tunes", PLAN)
+    assert {p.name: p.read_bytes() for p in (corpus / "audio").iterdir()} == before
+    assert (corpus / "performances.jsonl").read_text().splitlines(keepends=True) == manifest
+    assert kept.stat().st_mtime_ns == stamp
+
+
+def test_pairs_are_aligned_and_have_sound(corpus: Path) -> None:
+    pairs = PairCorpus(corpus, "train", same=0.0)
+    assert pairs.instruments == ("fiddle", "horn", "pipe")
+    rng = np.random.default_rng(0)
+    lags = []
+    for _ in range(20):
+        x, y, source, target = pairs.sample(rng, 1.0)
+        assert x.dtype == y.dtype == np.float32
+        assert len(x) == len(y) == RATE
+        assert source != target
+        assert min(np.sqrt(np.mean(x**2)), np.sqrt(np.mean(y**2))) > 0.003
+        a, b = (np.sqrt(np.convolve(z**2, np.ones(480) / 480, "same")) for z in (x, y))
+        a, b = a - a.mean(), b - b.mean()
+        cross = np.fft.irfft(np.fft.rfft(b, 2 * RATE) * np.conj(np.fft.rfft(a, 2 * RATE)))
+        lag = int(np.argmax(cross))
+        lags.append(lag - 2 * RATE if lag > RATE else lag)
+    assert abs(np.median(lags)) < 100
+
+
+def test_sources_targets_and_same_are_obeyed(corpus: Path) -> None:
+    rng = np.random.default_rng(1)
+    pairs = PairCorpus(corpus, "train", same=0.0)
+    for _ in range(10):
+        assert pairs.sample(rng, 0.5, sources=("pipe",), targets=("horn", "fiddle"))[2] == "pipe"
+    identity = PairCorpus(corpus, "train", same=1.0)
+    for _ in range(10):
+        x, y, source, target = identity.sample(rng, 0.5)
+        assert source == target
+        assert np.array_equal(x, y)  # every instrument has one library here
+    with pytest.raises(ParameterError, match="fiddle, horn, pipe"):
+        pairs.sample(rng, 0.5, targets=("kazoo",))
+    with pytest.raises(ParameterError, match="source"):
+        pairs.sample(rng, 0.5, sources=("pipe",), targets=("pipe",))
+
+
+def test_targets_are_drawn_evenly(corpus: Path) -> None:
+    rng = np.random.default_rng(2)
+    pairs = PairCorpus(corpus, "train")
+    drawn = [pairs.sample(rng, 0.2)[3] for _ in range(150)]
+    assert min(drawn.count(name) for name in pairs.instruments) > 30
+
+
+def test_phrases_and_clips_are_what_they_say(corpus: Path) -> None:
+    rng = np.random.default_rng(3)
+    train, valid = PairCorpus(corpus, "train"), PairCorpus(corpus, "valid")
+    assert train.phrase_instruments == valid.phrase_instruments == ("pipe",)
+    clip, name = train.phrase(rng, 0.5)
+    assert name == "pipe"
+    assert clip.shape == (RATE // 2,)
+    assert train.style_clip(rng, "fiddle", 1.5).shape == (RATE * 3 // 2,)
+    with pytest.raises(ParameterError, match="fiddle"):
+        train.phrase(rng, 0.5, "fiddle")
+    split = {e["id"]: e["split"] for e in read_lines(corpus / "phrases.jsonl")}
+    assert sorted(split.values()) == ["train"] * 4 + ["valid"]
+
+
+def test_a_growing_corpus_is_seen_after_refresh(corpus: Path, material: Path) -> None:
+    pairs = PairCorpus(corpus, "train")
+    before = pairs.minutes
+    build(corpus, material / "notes", material / "tunes", Plan(minutes=0.6, players=3, seconds=6.0, seed=7))
+    assert pairs.minutes == before
+    pairs.refresh()
+    assert pairs.minutes > before
+
+
+def test_missing_things_are_named(tmp_path: Path) -> None:
+    with pytest.raises(MissingPartError, match="apt-get install fluidsynth"):
+        build(tmp_path / "a")
+    with pytest.raises(FileError, match="rtstyle corpus build"):
+        PairCorpus(tmp_path / "a")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileError, match=r"\.mid"):
+        find_tunes(tmp_path / "empty")
+    (tmp_path / "broken.jsonl").write_text('{"a": 1}\n{"b"\n{"c": 3}\n')
+    with pytest.raises(FileError, match="line 2"):
+        read_lines(tmp_path / "broken.jsonl")
+
+
+def test_rendering_a_font_without_the_program_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(MissingPartError, match="apt-get"):
+        soundfont.render_program(Path("x.sf2"), 40, soundfont.key_plan(60, 62))
+
+
+def test_the_command_builds_and_prints_json(material: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build_command(tmp_path / "c", recordings=material / "notes", minutes=0.1, players=2, json=True)
+    summary = json.loads(capsys.readouterr().out)
+    assert {e["split"] for e in summary["instruments"]} == {"train", "valid"}
+    with pytest.raises(ParameterError, match="--players"):
+        build_command(tmp_path / "c", players=1)
+    with pytest.raises(ParameterError, match="--minutes"):
+        build_command(tmp_path / "c", minutes=0.0)

@@ -1,0 +1,86 @@
+"""The pulses follow the input's pitch and level, and keep still where there is no pitch."""
+
+import numpy as np
+import pytest
+
+from rtstyle.dsp import excitation
+
+RATE = 48000.0
+
+
+def tone(pitch: float, seconds: float = 0.6, decay: float = 3.0, partials: int = 8) -> np.ndarray:
+    time = np.arange(int(seconds * RATE)) / RATE
+    parts = [np.sin(2 * np.pi * pitch * k * time + k) / k**decay for k in range(1, partials + 1) if pitch * k < 20000]
+    return (0.2 * np.sum(parts, axis=0)).astype(np.float32)
+
+
+def pulses_of(x: np.ndarray, hop: int = 64) -> tuple[np.ndarray, np.ndarray]:
+    state, table = excitation.new_state(), excitation.pulse_table()
+    x = x[: x.size // hop * hop]
+    pulses, cues = np.zeros_like(x), np.zeros(excitation.CUES, np.float32)
+    for i in range(0, x.size, hop):
+        excitation.excite(state, table, RATE, x[i : i + hop], pulses[i : i + hop], cues)
+    return pulses, cues
+
+
+def harmonic_share(x: np.ndarray, pitch: float, low: float, high: float) -> float:
+    """Share of the energy between two frequencies that lies within 25 Hz of a harmonic."""
+    power = np.abs(np.fft.rfft(x * np.hanning(x.size))) ** 2
+    frequency = np.fft.rfftfreq(x.size, 1 / RATE)
+    band = (frequency > low) & (frequency < high)
+    distance = np.abs(frequency[band] - pitch * np.round(frequency[band] / pitch))
+    return float(power[band][distance < 25.0].sum() / power[band].sum())
+
+
+@pytest.mark.parametrize("pitch", [70.0, 196.0, 440.0, 1046.5, 1900.0])
+@pytest.mark.parametrize("decay", [0.7, 3.0])
+def test_pulses_have_all_harmonics_of_the_input(pitch: float, decay: float) -> None:
+    pulses, cues = pulses_of(tone(pitch, decay=decay))
+    late = pulses[pulses.size // 2 :]
+    assert harmonic_share(late, pitch, 100.0, 10000.0) > 0.9
+    assert cues[excitation.STEADINESS] > 0.8
+    assert 1000.0 / pitch == pytest.approx(2.0 ** (5.0 * float(cues[excitation.LOG_PERIOD])), rel=0.03)
+
+
+def test_pulses_have_the_level_of_the_input() -> None:
+    x = tone(330.0)
+    pulses, _ = pulses_of(x)
+    quiet, _ = pulses_of(0.01 * x)
+    half = slice(x.size // 2, pulses.size)
+    assert 0.5 < np.sqrt(np.mean(pulses[half] ** 2) / np.mean(x[half] ** 2)) < 2.0
+    assert np.abs(quiet[half] - 0.01 * pulses[half]).max() < 0.05 * np.abs(0.01 * pulses[half]).max()
+
+
+def test_silence_noise_and_chords_excite_little() -> None:
+    assert np.abs(pulses_of(np.zeros(9600, np.float32))[0]).max() == 0.0
+    rng = np.random.default_rng(2)
+    noise = (0.1 * rng.standard_normal(48000)).astype(np.float32)
+    assert np.std(pulses_of(noise)[0]) < 0.3 * np.std(noise)
+    chord = tone(220.0) + tone(277.2) + tone(339.3)
+    alone = np.std(pulses_of(tone(220.0))[0][14400:]) / np.std(tone(220.0))
+    together = np.std(pulses_of(chord)[0][14400:]) / np.std(chord)
+    assert together < 0.6 * alone
+
+
+def test_a_note_that_stops_leaves_no_pulses_behind() -> None:
+    x = np.concatenate([tone(330.0), np.zeros(24000, np.float32)])
+    pulses, _ = pulses_of(x)
+    assert np.abs(pulses[-4800:]).max() < 1e-5
+
+
+def test_blocks_do_not_matter_when_the_pitch_is_steady() -> None:
+    x = tone(330.0)
+    small, _ = pulses_of(x, 64)
+    large, _ = pulses_of(x, 128)
+    tail = slice(x.size // 2, min(small.size, large.size))
+    assert np.corrcoef(small[tail], large[tail])[0, 1] > 0.99
+
+
+def test_reset_replays_identically() -> None:
+    state, table, cues = excitation.new_state(), excitation.pulse_table(), np.zeros(excitation.CUES, np.float32)
+    x = tone(250.0, 0.1)
+    first, second = np.zeros_like(x), np.zeros_like(x)
+    excitation.excite(state, table, RATE, x, first, cues)
+    excitation.reset(state)
+    excitation.excite(state, table, RATE, x, second, cues)
+    assert np.array_equal(first, second)

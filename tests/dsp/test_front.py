@@ -1,0 +1,96 @@
+"""Features describe timbre and not gain; noise has the level it is asked for; gains act on the source they name."""
+
+import numpy as np
+
+from rtstyle.dsp import bands, front, stft
+
+BANDS = 80
+LOWER, WEIGHT = bands.band_layout(1024, 48000.0, BANDS)
+WINDOW = stft.asymmetric_windows(1024, 64)[0]
+WINDOW_POWER = float(np.sum(WINDOW.astype(np.float64) ** 2))
+
+
+def spectrum_of(x: np.ndarray) -> np.ndarray:
+    return np.fft.rfft(x * WINDOW).astype(np.complex64)
+
+
+def features_of(x: np.ndarray) -> np.ndarray:
+    spectrum = spectrum_of(x)
+    features = np.zeros(front.feature_width(BANDS), np.float32)
+    power = front.frame_power(spectrum, WINDOW_POWER)
+    front.describe(spectrum, power, WINDOW_POWER, np.zeros(2, np.float32), LOWER, WEIGHT, features)
+    return features
+
+
+def test_frame_power_is_the_mean_square() -> None:
+    x = np.random.default_rng(0).normal(0, 0.1, 1024).astype(np.float32)
+    assert np.isclose(front.frame_power(spectrum_of(x), WINDOW_POWER), 0.01, rtol=0.15)
+
+
+def test_bands_of_the_features_do_not_change_with_gain_but_the_level_does() -> None:
+    x = np.random.default_rng(1).normal(0, 0.1, 1024).astype(np.float32)
+    loud, quiet = features_of(x), features_of(0.1 * x)
+    assert np.abs(loud[:BANDS] - quiet[:BANDS]).max() < 5e-3
+    assert np.isclose(loud[-1] - quiet[-1], 0.4, atol=1e-3)
+
+
+def test_silence_has_finite_features() -> None:
+    assert np.all(np.isfinite(features_of(np.zeros(1024, np.float32))))
+
+
+def test_noise_is_white_of_power_one_and_never_repeats() -> None:
+    seed, noise = np.array([12345], np.uint64), np.zeros(65536, np.float32)
+    front.white(seed, noise)
+    assert np.isclose(np.mean(noise**2), 1.0, rtol=0.02)
+    assert abs(np.mean(noise)) < 0.02
+    assert np.abs(np.correlate(noise[:4096], noise[:4096], "full")[:4000]).max() < 0.1 * 4096
+    again = np.zeros_like(noise)
+    front.white(seed, again)
+    assert not np.array_equal(noise, again)
+
+
+def mixed_with(gains: np.ndarray, spectra: np.ndarray, hops: int = 200) -> np.ndarray:
+    glide = np.zeros((3, BANDS), np.float32)
+    front.reset_glide(glide)
+    frame, axis = np.zeros(1024, np.float32), np.zeros(1, np.int64)
+    response, mixed = np.zeros(513, np.complex64), np.zeros(513, np.complex64)
+    for _ in range(hops):
+        front.mix_sources(gains, 0.3, glide, spectra, LOWER, WEIGHT, frame, response, mixed, axis)
+    return mixed
+
+
+def test_each_third_of_the_gains_acts_on_its_source() -> None:
+    spectra = np.stack([np.full(513, value, np.complex64) for value in (1.0, 10.0, 100.0)])
+    for third in range(3):
+        gains = np.zeros(3 * BANDS, np.float32)
+        gains[third * BANDS : (third + 1) * BANDS] = 2.0
+        assert np.allclose(mixed_with(gains, spectra), 2.0 * spectra[third], rtol=1e-3, atol=1e-3)
+
+
+def test_gains_are_magnitudes_of_a_filter_that_only_looks_back() -> None:
+    gains = np.concatenate([np.exp(np.sin(np.arange(BANDS) / 5.0)), np.zeros(2 * BANDS)]).astype(np.float32)
+    spectra = np.zeros((3, 513), np.complex64)
+    spectra[0] = 1.0
+    response = mixed_with(gains, spectra)
+    wanted = np.exp(np.log(gains[LOWER]) * (1 - WEIGHT) + np.log(gains[LOWER + 1]) * WEIGHT)
+    assert np.allclose(np.abs(response), wanted, rtol=1e-3)
+    impulse = np.fft.irfft(response)
+    assert np.sum(impulse[512:] ** 2) < 1e-4 * np.sum(impulse**2)
+    assert np.argmax(np.abs(impulse)) == 0
+
+
+def test_at_amount_0_the_input_passes_as_it_is() -> None:
+    gains = np.concatenate([np.ones(BANDS), np.zeros(2 * BANDS)]).astype(np.float32)
+    rng = np.random.default_rng(3)
+    spectra = (rng.normal(size=(3, 513)) + 1j * rng.normal(size=(3, 513))).astype(np.complex64)
+    assert np.abs(mixed_with(gains, spectra) - spectra[0]).max() < 1e-5
+
+
+def test_noise_of_a_latent_model_rises_with_the_level() -> None:
+    audio, seed = np.zeros((3, 4800), np.float32), np.array([99], np.uint64)
+    x = np.arange(4800, dtype=np.float32)
+    front.stack_sources(x, -x, 0.0, 1.0, seed, audio)
+    assert np.array_equal(audio[0], x)
+    assert np.array_equal(audio[1], -x)
+    assert np.std(audio[2, :400]) < 0.1
+    assert 0.8 < np.std(audio[2, -480:]) < 1.1

@@ -1,0 +1,145 @@
+"""The networks stream: however the frames are split, and by torch or ONNX Runtime, the result is the same."""
+
+import numpy as np
+import pytest
+import torch
+
+from rtstyle.lab.nets.latent import LatentNet, LatentShape
+from rtstyle.lab.nets.pqmf import Pqmf
+from rtstyle.lab.nets.spectral import SpectralNet, SpectralShape
+from rtstyle.lab.nets.streaming import Past, adapt
+
+SMALL = {"channels": 16, "latent": 8, "style": 8, "units": 2}
+FRAMES = 24
+
+
+def make(kind: str) -> SpectralNet | LatentNet:
+    torch.manual_seed(3)
+    net = SpectralNet(SpectralShape(**SMALL)) if kind == "spectral" else LatentNet(LatentShape(**SMALL))
+    for parameter in net.parameters():  # outputs that start at zero would hide a wrong state
+        parameter.data += 0.05 * torch.randn_like(parameter)
+    return net.eval()
+
+
+def entry(net: SpectralNet | LatentNet) -> torch.Tensor:
+    torch.manual_seed(4)
+    return torch.randn(1, 3, FRAMES * net.shape.hop) * 0.1 if net.kind == "latent" else torch.randn(1, FRAMES, 83)
+
+
+@torch.no_grad()
+def play(
+    net: SpectralNet | LatentNet, x: torch.Tensor, splits: list[int], style: torch.Tensor, amount: float
+) -> torch.Tensor:
+    latent, hop = net.kind == "latent", net.shape.hop
+    before: tuple[dict, dict] | tuple[None, None] = (None, None)
+    parts, start = [], 0
+    for count in splits:
+        now = x[:, :, start * hop : (start + count) * hop] if latent else x[:, start : start + count]
+        first, second = Past(before[0]), Past(before[1])
+        z, *rest = net.encoder(now, first)
+        rest = rest[1:] if latent else rest
+        parts.append(net.decoder(z, style, torch.full((1, 1, 1), amount), *rest, second))
+        before, start = (first.kept, second.kept), start + count
+    return torch.cat(parts, dim=1)
+
+
+@pytest.mark.parametrize("kind", ["spectral", "latent"])
+def test_splits_do_not_matter(kind: str) -> None:
+    net = make(kind)
+    x, style = entry(net), torch.randn(1, 1, 16)
+    whole = play(net, x, [FRAMES], style, 1.0)
+    assert whole.std() > 0
+    for splits in ([1] * FRAMES, [2] * (FRAMES // 2), [5, 1, 7, 3, 8]):
+        assert torch.allclose(play(net, x, splits, style, 1.0), whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["spectral", "latent"])
+def test_the_style_changes_the_output_and_amount_0_does_not_hear_it(kind: str) -> None:
+    net = make(kind)
+    x, one, other = entry(net), torch.randn(1, 1, 16), torch.randn(1, 1, 16)
+    assert (play(net, x, [FRAMES], one, 1.0) - play(net, x, [FRAMES], other, 1.0)).abs().max() > 1e-4
+    assert torch.allclose(play(net, x, [FRAMES], one, 0.0), play(net, x, [FRAMES], other, 0.0), atol=1e-6)
+
+
+def test_spectral_amount_0_is_the_input_alone() -> None:
+    net = make("spectral")
+    gains = play(net, entry(net), [FRAMES], torch.randn(1, 1, 16), 0.0)
+    assert torch.all(gains[..., :80] == 1.0)
+    assert torch.all(gains[..., 80:] == 0.0)
+
+
+def test_latent_amount_0_is_the_input_late_by_the_filter_bank() -> None:
+    net = make("latent")
+    x = torch.randn(1, 3, 96 * 128) * 0.1
+    y = play(net, x, [96], torch.randn(1, 1, 16), 0.0)[0]
+    error = (y[net.latency :] - x[0, 0, : -net.latency])[1024:]
+    assert 10 * torch.log10(x[0, 0].var() / error.var()) > 30
+
+
+def test_filter_bank_reconstructs_after_its_least_delay() -> None:
+    bank = Pqmf(16, 40.0)
+    assert bank.latency == 107
+    x = torch.randn(1, 1, 16 * 600)
+    y = bank.synthesise(bank.analyse(x, Past()), Past())[0]
+    error = (y[107:] - x[0, 0, :-107])[1000:]
+    assert 10 * torch.log10(x.var() / error.var()) > 32
+
+
+def test_filter_bank_puts_a_tone_into_its_band() -> None:
+    bank = Pqmf(16, 40.0)
+    for band in (0, 5, 15):
+        frequency = (band + 0.5) / 32
+        x = torch.sin(2 * torch.pi * frequency * torch.arange(16 * 300))[None, None]
+        power = bank.analyse(x, Past())[0, 50:].square().mean(0)
+        assert int(power.argmax()) == band
+        assert power[band] / power.sum() > 0.99
+
+
+def test_adapted_latents_take_the_targets_statistics() -> None:
+    torch.manual_seed(0)
+    z = 3.0 + 2.0 * torch.randn(1, 4000, 4)
+    mean, std = torch.tensor([[[1.0, -1.0, 0.0, 5.0]]]), torch.tensor([[[0.5, 1.0, 2.0, 0.1]]])
+    prior = (torch.zeros(1, 1, 4), torch.ones(1, 1, 4))
+    styled = adapt(z, mean, std, prior, torch.ones(1, 4000, 1), torch.full((1, 1, 1), 10.0))[:, 2000:]
+    assert torch.allclose(styled.mean(1), mean[:, 0], atol=0.1)
+    assert torch.allclose(styled.std(1), std[:, 0], rtol=0.1)
+
+
+def test_silent_frames_teach_the_statistics_nothing() -> None:
+    z = torch.randn(1, 200, 4)
+    active = torch.zeros(1, 200, 1)
+    prior = (torch.zeros(1, 1, 4), torch.ones(1, 1, 4))
+    style = (torch.zeros(1, 1, 4), torch.ones(1, 1, 4))
+    assert torch.allclose(adapt(z, *style, prior, active, torch.full((1, 1, 1), 50.0)), z, atol=1e-5)
+
+
+def test_two_layers_may_not_share_a_state() -> None:
+    past = Past()
+    past.extend("a", torch.zeros(1, 2, 3), 1)
+    with pytest.raises(ValueError, match="'a'"):
+        past.extend("a", torch.zeros(1, 2, 3), 1)
+
+
+def test_log_gains_stay_finite_for_wild_input() -> None:
+    net = make("spectral")
+    gains = play(net, torch.full((1, FRAMES, 83), 50.0), [FRAMES], torch.full((1, 1, 16), 100.0), 1.0)
+    assert np.isfinite(gains.numpy()).all()
+
+
+def test_gains_glide_and_filter_in_training_as_on_stage() -> None:
+    from rtstyle.dsp import bands, front
+    from rtstyle.lab.nets.spectral import band_spread, glide, minimum_phase
+
+    torch.manual_seed(5)
+    gains = torch.exp(torch.randn(1, 60, 240).cumsum(1) * 0.1)
+    lower, weight = bands.band_layout(1024, 48000.0, 80)
+    spectra = (torch.randn(3, 513) + 1j * torch.randn(3, 513)).to(torch.complex64)
+    state = torch.log(gains[0, 0]).reshape(3, 80).numpy().copy()
+    frame, axis = np.zeros(1024, np.float32), np.zeros(1, np.int64)
+    response, mixed = np.zeros(513, np.complex64), np.zeros(513, np.complex64)
+    share = 1.0 - np.exp(-64 / (front.GLIDE_SECONDS * 48000))
+    for row in gains[0].numpy():
+        front.mix_sources(row, share, state, spectra.numpy(), lower, weight, frame, response, mixed, axis)
+    logs, spread = glide(gains, 64, 48000)[0, -1], band_spread(1024, 48000, 80)
+    found = (minimum_phase(logs[:2] @ spread.T) * spectra[:2]).sum(0) + torch.exp(logs[2]) @ spread.T * spectra[2]
+    assert np.abs(found.numpy() - mixed).max() < 0.02 * np.abs(mixed).max()

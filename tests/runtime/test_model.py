@@ -1,0 +1,222 @@
+"""What a loaded model does with its controls, with bad input and with graphs that misbehave."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rtstyle.bundle.content import Bundle
+from rtstyle.dsp.denormals import floating_point_mode
+from rtstyle.errors import BundleError, MissingPartError, RtstyleError
+from rtstyle.runtime.model import (
+    CONTROLS,
+    ERROR_CLOSED,
+    ERROR_NOT_FINITE,
+    ERROR_SESSION,
+    OK,
+    LoadedModel,
+    load_model,
+    run_model,
+)
+from tests.contract import noise_signal
+from tests.fixtures_bundles import GraphBuilder, make_identity_bundle, make_network_bundle, rewritten
+
+KINDS = ["spectral", "latent"]
+
+
+def run(model: LoadedModel, x: np.ndarray, controls: np.ndarray | None = None) -> tuple[int, np.ndarray]:
+    y = np.full(x.size, 9.0, dtype=np.float32)
+    given = model.controls() if controls is None else controls
+    return run_model(model.table, given, x, y, x.size // model.hop), y
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_amount_and_the_weights_of_the_styles_reach_the_decoder(kind: str, tmp_path: Path) -> None:
+    model = load_model(make_identity_bundle(tmp_path / "m", kind, style_gains=(0.5, 2.0, 1.0)))
+    x = noise_signal(120 * model.hop)
+    settled = slice(60 * model.hop, None)  # a spectral model's gains glide to new ones in some milliseconds
+    dry = model.step(x, model.controls(2))[settled]
+
+    def level(weights: dict[int, float], amount: float) -> float:
+        model.reset()
+        controls = np.zeros(CONTROLS, dtype=np.float32)
+        controls[0] = amount
+        for style, weight in weights.items():
+            controls[1 + style] = weight
+        return float(np.dot(model.step(x, controls)[settled], dry) / np.dot(dry, dry))
+
+    assert level({0: 1.0}, 1.0) == pytest.approx(0.5, abs=1e-4)
+    assert level({1: 1.0}, 1.0) == pytest.approx(2.0, abs=1e-4)
+    assert level({1: 1.0}, 0.25) == pytest.approx(1.25, abs=1e-4)
+    assert level({0: 0.5, 1: 0.5}, 1.0) == pytest.approx(1.25, abs=1e-4)
+    assert level({0: 3.0, 1: 1.0}, 1.0) == pytest.approx(0.875, abs=1e-4), "weights count by their share"
+    assert level({1: 1.0}, 7.0) == pytest.approx(2.0, abs=1e-4), "the amount ends at 1"
+    assert level({1: 1.0}, float("nan")) == pytest.approx(1.0, abs=1e-4), "an amount that is no number is 0"
+    assert level({}, 1.0) == pytest.approx(1.0, abs=1e-4), "without weights nothing is changed"
+    assert level({0: float("nan"), 1: -1.0}, 1.0) == pytest.approx(1.0, abs=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_calls_longer_than_the_largest_binding_are_cut(kind: str, tmp_path: Path) -> None:
+    bundle = make_network_bundle(tmp_path / "m", kind)
+    long, short = load_model(bundle), load_model(bundle, max_frames=3)
+    assert (long.max_frames, short.max_frames) == (64, 4)
+    x = noise_signal(151 * long.hop)
+    assert np.abs(long.step(x, long.controls()) - short.step(x, short.controls())).max() < 1e-5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_input_and_output_may_be_the_same_memory(kind: str, tmp_path: Path) -> None:
+    model = load_model(make_network_bundle(tmp_path / "m", kind))
+    x = noise_signal(70 * model.hop)
+    wanted = model.step(x, model.controls())
+    model.reset()
+    both = x.copy()
+    assert run_model(model.table, model.controls(), both, both, 70) == OK
+    assert np.array_equal(both, wanted)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_samples_that_are_no_numbers_count_as_silence_and_are_counted(kind: str, tmp_path: Path) -> None:
+    model = load_model(make_network_bundle(tmp_path / "m", kind))
+    x = noise_signal(60 * model.hop)
+    places = [5, 700, 701, 2000]
+    cleaned, broken = x.copy(), x.copy()
+    cleaned[places] = 0.0
+    broken[places] = [np.nan, np.inf, -np.inf, np.nan]
+    wanted = model.step(cleaned, model.controls())
+    model.reset()
+    assert model.bad_samples == 0
+    assert np.array_equal(model.step(broken, model.controls()), wanted)
+    assert model.bad_samples == 4
+
+
+@pytest.mark.parametrize("prefer", ["native", "python"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_model_that_makes_nan_is_an_error_and_recovers_afresh(kind: str, prefer: str, tmp_path: Path) -> None:
+    model = load_model(make_identity_bundle(tmp_path / "m", kind, nan_after=6), prefer=prefer)
+    assert model.failures == 0, "the warm-up is not the user's"
+    x = noise_signal(4 * model.hop)
+    code, first = run(model, x)
+    assert code == OK
+    code, y = run(model, x)
+    assert code == ERROR_NOT_FINITE and not y.any()
+    code, again = run(model, x)
+    assert code == OK and np.array_equal(again, first), "after an error the model runs as after a reset"
+    assert model.failures == 1
+
+
+@pytest.mark.parametrize("prefer", ["native", "python"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_error_of_the_session_is_a_code_and_the_next_call_runs_afresh(
+    kind: str, prefer: str, tmp_path: Path
+) -> None:
+    model = load_model(make_identity_bundle(tmp_path / "m", kind, fail_above=0.5), prefer=prefer)
+    x = noise_signal(5 * model.hop)
+    code, first = run(model, x, model.controls(amount=0.5))
+    assert code == OK
+    for _ in range(100):
+        code, y = run(model, x, model.controls(amount=0.6))
+        assert code == ERROR_SESSION and not y.any()
+    code, again = run(model, x, model.controls(amount=0.5))
+    assert code == OK and np.array_equal(again, first)
+    assert model.failures == 100
+    with pytest.raises(RtstyleError, match=r"'identity' failed.*models verify"):
+        model.step(x, model.controls(amount=1.0))
+
+
+def test_numbers_beyond_float32_inside_the_model_are_an_error_and_not_kept(tmp_path: Path) -> None:
+    model = load_model(make_identity_bundle(tmp_path / "m", "latent"))
+    x = noise_signal(8 * model.hop)
+    _, wanted = run(model, x)
+    code, y = run(model, np.full(8 * model.hop, 3e38, dtype=np.float32))  # its square is infinite
+    assert code == ERROR_NOT_FINITE and not y.any()
+    code, y = run(model, x)
+    assert code == OK and np.array_equal(y, wanted)
+
+
+def test_a_closed_model_answers_with_an_error(tmp_path: Path) -> None:
+    model = load_model(make_identity_bundle(tmp_path / "m", "latent"))
+    model.close()
+    code, y = run(model, noise_signal(2 * model.hop))
+    assert code == ERROR_CLOSED and not y.any()
+    model.reset()
+    model.close()
+
+
+def test_denormals_are_flushed_in_the_model_and_nowhere_else(tmp_path: Path) -> None:
+    before = floating_point_mode() & 0xFFC0  # without the flags that say what has happened so far
+    model = load_model(make_identity_bundle(tmp_path / "m", "latent"))
+    tiny = np.full(model.hop, 1e-40, dtype=np.float32)
+    assert not model.step(tiny, model.controls()).any()
+    assert floating_point_mode() & 0xFFC0 == before
+    assert (tiny * np.float32(1.0) == tiny).all()
+    modes = []
+    thread = threading.Thread(target=lambda: modes.append(model.step(tiny, model.controls()).any()))
+    thread.start()
+    thread.join()
+    assert modes == [False]
+
+
+def test_two_models_of_one_bundle_keep_their_own_states(tmp_path: Path) -> None:
+    bundle = make_network_bundle(tmp_path / "m", "spectral")
+    one, two = load_model(bundle), load_model(bundle)
+    x, other = noise_signal(50 * one.hop), noise_signal(50 * one.hop, seed=5)
+    wanted = one.step(x, one.controls())
+    one.reset()
+    parts = []
+    for start in range(0, x.size, one.hop):
+        parts.append(one.step(x[start : start + one.hop], one.controls()))
+        two.step(other[start : start + one.hop], two.controls(1))
+    assert np.abs(np.concatenate(parts) - wanted).max() < 1e-5
+
+
+def wrong_hop(_: GraphBuilder) -> bytes:
+    """A latent decoder whose output is one sample short."""
+    graph = GraphBuilder()
+    for name, shape in (("styled", ("frames", 4)), ("style", (1, 8)), ("amount", (1, 1))):
+        graph.input(name, shape)
+    wave = graph.reshape(graph.input("wave", ("128*frames", 1)), 1, -1)
+    graph.output("audio", graph.slice(wave, 0, -1, 1), (1, "samples"))
+    return graph.bytes()
+
+
+def test_a_graph_of_a_wrong_shape_is_refused_with_its_file_and_the_reason(tmp_path: Path) -> None:
+    bundle = rewritten(make_identity_bundle(tmp_path / "m", "latent"), decoder=wrong_hop(GraphBuilder()))
+    for prefer in ("native", "python"):
+        with pytest.raises(BundleError, match=r"decoder\.onnx does not run .*shape.*export the bundle again"):
+            load_model(bundle, prefer=prefer)
+
+
+def test_bytes_that_are_no_graph_are_refused_with_their_file(tmp_path: Path) -> None:
+    bundle: Bundle = rewritten(make_identity_bundle(tmp_path / "m", "latent"), encoder=b"no graph at all")
+    for prefer in ("native", "python"):
+        with pytest.raises(BundleError, match=r"encoder\.onnx: ONNX Runtime refuses the graph"):
+            load_model(bundle, prefer=prefer)
+
+
+def test_cuda_that_is_not_there_is_one_error_with_the_remedy(tmp_path: Path) -> None:
+    bundle = make_identity_bundle(tmp_path / "m", "latent")
+    with pytest.raises(MissingPartError, match=r"C library.*'cpu'"):
+        load_model(bundle, device="cuda", prefer="python")
+    try:
+        model = load_model(bundle, device="cuda")
+    except MissingPartError as error:
+        assert "rtstyle[cuda]" in str(error) and "'cpu'" in str(error) and "\n" not in str(error)
+    else:  # a machine with CUDA
+        x = noise_signal(8 * model.hop)
+        assert np.abs(model.step(x, model.controls()) - x).max() < 1e-4
+
+
+@pytest.mark.parametrize("wrong", [{"device": "tpu"}, {"prefer": "rust"}, {"max_frames": 0}, {"threads": 0}])
+def test_arguments_out_of_range_are_refused(wrong: dict[str, object], tmp_path: Path) -> None:
+    bundle = make_identity_bundle(tmp_path / "m", "latent")
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        load_model(bundle, **wrong)  # type: ignore[arg-type]
+
+
+def test_a_length_that_is_no_multiple_of_the_hop_is_refused(tmp_path: Path) -> None:
+    model = load_model(make_identity_bundle(tmp_path / "m", "latent"))
+    with pytest.raises(ValueError, match="129 samples"):
+        model.step(np.zeros(129, dtype=np.float32), model.controls())

@@ -1,0 +1,70 @@
+"""Loaded models of both kinds keep the streaming contract, natively and through ONNX Runtime's Python session."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rtstyle.runtime.model import LoadedModel, load_model
+from tests.contract import noise_signal, verify_streaming
+from tests.fixtures_bundles import make_identity_bundle, make_network_bundle
+
+MODELS = ["spectral-identity", "latent-identity", "latent-delay", "spectral-network", "latent-network"]
+
+
+def make(folder: Path, model: str, prefer: str = "native") -> LoadedModel:
+    kind, what = model.split("-")
+    if what == "network":
+        return load_model(make_network_bundle(folder / model, kind), prefer=prefer)
+    return load_model(make_identity_bundle(folder / model, kind, delay=107 if what == "delay" else 0), prefer=prefer)
+
+
+@pytest.fixture(params=MODELS)
+def model(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LoadedModel]:
+    loaded = make(tmp_path, request.param)
+    yield loaded
+    loaded.close()
+
+
+def test_every_model_keeps_the_streaming_contract(model: LoadedModel) -> None:
+    network = model.name == "network"
+    controls = model.controls(style=1, amount=0.7)
+    verify_streaming(
+        lambda x: model.step(x, controls),
+        model.reset,
+        hop=model.hop,
+        latency=None if network else model.latency,
+        blocks=200,
+    )
+
+
+@pytest.mark.parametrize("kind, delay", [("spectral", 0), ("latent", 0), ("latent", 107)])
+def test_an_identity_is_its_input_late_by_the_latency(kind: str, delay: int, tmp_path: Path) -> None:
+    model = load_model(make_identity_bundle(tmp_path / "identity", kind, delay=delay))
+    x = noise_signal(300 * model.hop)
+    y = model.step(x, model.controls())
+    late = model.latency
+    assert late == (64 if kind == "spectral" else delay)
+    assert np.abs(y[late:] - x[: x.size - late]).max() < 1e-5
+    assert not late or np.abs(y[:late]).max() < 1e-5
+
+
+@pytest.mark.parametrize("kind", ["spectral", "latent"])
+def test_native_and_python_sessions_agree_to_the_last_bit(kind: str, tmp_path: Path) -> None:
+    native, python = (make(tmp_path / prefer, f"{kind}-network", prefer) for prefer in ("native", "python"))
+    assert (native.backend, python.backend) == ("native", "python")
+    x = noise_signal(333 * native.hop, seed=3)
+    controls = native.controls(style=2, amount=0.9)
+    assert np.array_equal(native.step(x, controls), python.step(x, controls))
+    assert np.array_equal(native.step(x, controls), python.step(x, controls))  # the states too
+
+
+@pytest.mark.parametrize("kind", ["spectral", "latent"])
+def test_poison_in_memory_that_is_written_before_it_is_read_never_leaks(kind: str, tmp_path: Path) -> None:
+    model = make(tmp_path, f"{kind}-network")
+    x = noise_signal(100 * model.hop)
+    wanted = model.step(x, model.controls())
+    model.poison()
+    model.reset()
+    assert np.array_equal(model.step(x, model.controls()), wanted)

@@ -1,0 +1,129 @@
+"""Captured styles: the statistics are those of the encoder while it listens, and bad recordings say why."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from rtstyle import paths
+from rtstyle.bundle import load_bundle
+from rtstyle.capture import capture_style
+from rtstyle.errors import BundleError, FileError
+from rtstyle.params import MAX_STYLES
+from rtstyle.runtime.model import load_model
+from tests.fixtures_bundles import CHANNELS, HOPS, SAMPLE_RATE, make_identity_bundle, make_network_bundle
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RTSTYLE_HOME", str(tmp_path / "home"))
+    return tmp_path
+
+
+def noise(seconds: float, rate: int = SAMPLE_RATE, level: float = 0.1, channels: int = 1) -> NDArray[np.float32]:
+    samples = np.random.default_rng(2).normal(0.0, level, (round(seconds * rate), channels))
+    return samples.astype(np.float32)
+
+
+def record(place: Path, audio: NDArray[Any], rate: int = SAMPLE_RATE, name: str = "sound.wav") -> Path:
+    soundfile.write(place / name, audio, rate, subtype="FLOAT")
+    return place / name
+
+
+def test_the_statistics_are_those_of_the_latent(home: Path) -> None:
+    """The latent of the identity bundle is the hop's power times 1, 2, 3 and 4."""
+    bundle = make_identity_bundle(home / "identity", "latent")
+    audio = noise(3.2)
+    style = capture_style(bundle, record(home, audio), "Some Noise")
+    hop = HOPS["latent"]
+    power = np.square(audio[: len(audio) // hop * hop].astype(np.float64)).reshape(-1, hop).mean(axis=1)
+    factors = np.arange(1, CHANNELS + 1)
+    expected = power.mean() * factors
+    assert style.mean == pytest.approx(expected, rel=1e-3)
+    assert style.std == pytest.approx(np.sqrt((power.std() * factors) ** 2 + 1e-4), rel=1e-3), "as the lab measures it"
+    assert style.seconds == pytest.approx(3.2, abs=0.02) and style.id == "some-noise"
+
+
+@pytest.mark.parametrize("kind", ["spectral", "latent"])
+def test_silence_in_a_recording_does_not_count(home: Path, kind: str) -> None:
+    bundle = make_network_bundle(home / "network", kind)
+    sound = noise(3.0)
+    whole = capture_style(bundle, record(home, sound), "whole")
+    gap = np.zeros((2 * SAMPLE_RATE, 1), np.float32)
+    gapped = capture_style(bundle, record(home, np.concatenate([gap, sound, gap])), "gapped")
+    assert gapped.seconds == pytest.approx(whole.seconds, abs=0.1)
+    assert gapped.mean == pytest.approx(whole.mean, abs=0.03)
+    assert gapped.std == pytest.approx(whole.std, abs=0.05)
+
+
+@pytest.mark.parametrize("kind", ["spectral", "latent"])
+def test_a_captured_style_is_usable_at_once(home: Path, kind: str) -> None:
+    bundle = make_network_bundle(home / "network", kind)
+    capture_style(bundle, record(home, noise(3.0)), "mine")
+    again = load_bundle(home / "network")
+    number = again.style_index("mine")
+    assert number == len(bundle.styles)
+    model = load_model(again)
+    x = noise(0.1)[: 32 * model.hop, 0]
+    outputs = []
+    for style in range(len(again.styles)):
+        model.reset()
+        outputs.append(model.step(x, model.controls(style)))
+    model.close()
+    assert all(np.abs(outputs[number] - other).max() > 1e-4 for other in outputs[:number])
+
+
+@pytest.mark.parametrize(("rate", "channels", "name"), [(44100, 2, "a.wav"), (48000, 1, "a.flac"), (22050, 1, "a.ogg")])
+def test_any_recording_of_three_seconds_will_do(home: Path, rate: int, channels: int, name: str) -> None:
+    bundle = make_network_bundle(home / "network")
+    soundfile.write(home / name, noise(3.0, rate, channels=channels), rate)
+    style = capture_style(bundle, home / name, "x")
+    assert style.recording == name and style.seconds == pytest.approx(3.0, abs=0.05)
+
+
+def test_the_same_name_replaces(home: Path) -> None:
+    bundle = make_network_bundle(home / "network")
+    first = capture_style(bundle, record(home, noise(3.0)), "Mine")
+    second = capture_style(
+        load_bundle(home / "network"), record(home, np.cumsum(noise(3.0, level=0.002), axis=0)), "mine"
+    )
+    styles = load_bundle(home / "network").styles
+    assert [style.name for style in styles if style.source == "captured"] == ["mine"]
+    assert first.mean != second.mean
+
+
+def test_recordings_that_will_not_do_say_why(home: Path) -> None:
+    bundle = make_network_bundle(home / "network")
+    short, silent, faint = noise(2.9), np.zeros((4 * SAMPLE_RATE, 1)), noise(4.0, level=1e-4)
+    broken = noise(4.0)
+    broken[1000] = np.nan
+    text = home / "text.wav"
+    text.write_text("this is no recording")
+    for recording, reason in (
+        (record(home, short, name="short.wav"), "lasts 2.9 s"),
+        (record(home, silent, name="silent.wav"), "sound above -60 dBFS"),
+        (record(home, faint, name="faint.wav"), "sound above -60 dBFS"),
+        (record(home, broken, name="broken.wav"), "no numbers"),
+        (record(home, np.zeros((0, 1)), name="empty.wav"), "lasts 0.0 s"),
+        (text, "Cannot read"),
+        (home / "missing.wav", "no such file"),
+        (home, "Cannot read"),
+    ):
+        with pytest.raises(FileError, match=reason) as caught:
+            capture_style(bundle, recording, "x")
+        assert str(recording) in str(caught.value)
+    assert not paths.user_styles("network").exists(), "nothing is saved"
+
+
+def test_a_name_that_is_taken_or_has_no_room_is_refused(home: Path) -> None:
+    bundle = make_network_bundle(home / "network", styles=MAX_STYLES)
+    recording = record(home, noise(3.0))
+    with pytest.raises(BundleError, match="style-1"):
+        capture_style(bundle, recording, "Style 1")
+    with pytest.raises(BundleError, match="32 styles"):
+        capture_style(bundle, recording, "another")
+    with pytest.raises(FileError, match="another name"):
+        capture_style(bundle, recording, "///")
