@@ -2,11 +2,14 @@
 
 import os
 import random
+import signal
 
 import numpy as np
 import pytest
 
 os.environ.setdefault("JACK_NO_START_SERVER", "1")
+# A suite started in the background inherits an ignored SIGINT, and so would every program that the tests send one to.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

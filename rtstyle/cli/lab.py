@@ -26,6 +26,7 @@ def train(
     batch: int = 8,
     rate: float = 1.5e-3,
     seed: int = 0,
+    styles: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = (),
     threads: int = 0,
     device: Literal["auto", "cpu", "cuda"] = "auto",
 ) -> None:
@@ -47,6 +48,8 @@ def train(
         Highest learning rate.
     seed
         Seed of weights and batches.
+    styles
+        Instruments of the corpus that most steps aim at; those of the orchestra when not given, or all where it has none.
     threads
         Threads of the arithmetic; 0: as many as there are cores.
     device
@@ -57,7 +60,7 @@ def train(
         raise ParameterError(f"minutes {minutes}, batch {batch} and rate {rate} must be positive.")
     from rtstyle.corpus.pairs import PairCorpus
     from rtstyle.lab.recipe import pick_device
-    from rtstyle.lab.train.trainer import Plan, Trainer
+    from rtstyle.lab.train.trainer import STYLES, Plan, Trainer
 
     where = pick_device(device, threads)
     pairs = PairCorpus(corpus)
@@ -65,9 +68,12 @@ def train(
         valid = PairCorpus(corpus, "valid")
     except FileError:  # a small corpus has no validation performances
         valid = None
-    trainer = Trainer(
-        Plan(kind, minutes=minutes, batch=batch, rate=rate, seed=seed), pairs, out, device=where, valid=valid
-    )
+    unknown = sorted(set(styles) - set(pairs.instruments))
+    if unknown:
+        raise ParameterError(f"The corpus has no {', '.join(unknown)}; it has {', '.join(pairs.instruments)}.")
+    aims = styles or tuple(s for s in STYLES if s in pairs.instruments) or pairs.instruments
+    plan = Plan(kind, minutes=minutes, batch=batch, rate=rate, seed=seed, styles=aims)
+    trainer = Trainer(plan, pairs, out, device=where, valid=valid)
     resumed = trainer.resume()
     console = Console(stderr=True)
     console.print(
@@ -83,6 +89,7 @@ def export(
     checkpoint: Path | None = None,
     corpus: Path | None = None,
     kind: Kind = "spectral",
+    styles: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = (),
     description: str = "",
     tiny: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
@@ -98,6 +105,9 @@ def export(
         The corpus, from which the statistics of the styles are taken.
     kind
         Family, for --tiny alone: a checkpoint knows its own.
+    styles
+        Instruments of the corpus, or single libraries of them as "instrument/library"; what training aimed at when not
+        given.
     description
         One sentence for the card.
     tiny
@@ -115,6 +125,12 @@ def export(
         raise FileError(f"{checkpoint} is no file; give the checkpoint.pt of a run of `rtstyle train`.")
     else:
         bundle = export_checkpoint(
-            checkpoint, PairCorpus(corpus), out, name=out.name, description=description, recipe="rtstyle export"
+            checkpoint,
+            PairCorpus(corpus),
+            out,
+            name=out.name,
+            description=description,
+            recipe="rtstyle export",
+            styles={voice.replace("/", "-"): voice for voice in styles} or None,
         )
     print(f"{bundle.path}: {bundle.kind}, {len(bundle.styles)} styles")

@@ -46,8 +46,12 @@ def list_midi(*, json: Json = False) -> None:
 
 @app.command
 def monitor(
-    *, port: Port = None, map_file: MapFile = None, seconds: float | None = None, count: int | None = None, json: Json =
-    False
+    *,
+    port: Port = None,
+    map_file: MapFile = None,
+    seconds: float | None = None,
+    count: int | None = None,
+    json: Json = False,
 ) -> None:
     """Show every message as it arrives, and what it means to rtstyle.
 

@@ -1,11 +1,11 @@
 """Learn: which control does the player mean, amid jitter, clocks and pedals that never rest?
 
-    a control is meant when          because
-    it went over a tenth of travel   an analogue knob at rest jitters by a step or two
-    it did not already move when     a sequencer or a tilt sensor moves all the time; after a pause it counts again
-    learning began
-    it is no fine part of a pair     controller 33 runs through its whole travel for every step of controller 1
-    it is a key, for a switch only   the other hand goes on playing
+a control is meant when          because
+it went over a tenth of travel   an analogue knob at rest jitters by a step or two
+it did not already move when     a sequencer or a tilt sensor moves all the time; after a pause it counts again
+learning began
+it is no fine part of a pair     controller 33 runs through its whole travel for every step of controller 1
+it is a key, for a switch only   the other hand goes on playing
 """
 
 from typing import Final

@@ -1,15 +1,15 @@
 """The controller map: which control of which channel moves which parameter, and how; kept as one TOML file.
 
-    schema = 1
-    channel = 0                 # 0: every channel, else 1..16; a binding may name its own
-    takeover = "pickup"         # jump | pickup | scale, see rtstyle.control.takeover
-    programs = true             # a program change recalls a preset
-    panic = [120, 123]          # controllers that mean panic: all sound off, all notes off
+schema = 1
+channel = 0                 # 0: every channel, else 1..16; a binding may name its own
+takeover = "pickup"         # jump | pickup | scale, see rtstyle.control.takeover
+programs = true             # a program change recalls a preset
+panic = [120, 123]          # controllers that mean panic: all sound off, all notes off
 
-    [[bindings]]
-    control = "cc 1"            # cc | cc14 | nrpn | rpn | note | bend | pressure
-    parameter = "mix"
-    minimum = 0.2               # in the parameter's unit; also maximum, curve, invert, toggle, channel, takeover
+[[bindings]]
+control = "cc 1"            # cc | cc14 | nrpn | rpn | note | bend | pressure
+parameter = "mix"
+minimum = 0.2               # in the parameter's unit; also maximum, curve, invert, toggle, channel, takeover
 """
 
 import os

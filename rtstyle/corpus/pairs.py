@@ -37,14 +37,20 @@ class PairCorpus:
         if not entries:
             raise FileError(f"{self.folder} holds no '{self.split}' performances; run `rtstyle corpus build` first.")
         self.performances = [(e["id"], tuple(p["instrument"] for p in e["players"]), e["samples"]) for e in entries]
+        self._voices = [tuple(f"{p['instrument']}/{p['library']}" for p in e["players"]) for e in entries]
         self._by_instrument: dict[str, list[tuple[int, int]]] = defaultdict(list)
         for index, (_, players, _) in enumerate(self.performances):
             for row, instrument in enumerate(players):
                 self._by_instrument[instrument].append((index, row))
-        self._phrases: dict[str, list[tuple[str, int]]] = defaultdict(list)
+        self._by_voice: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        for index, voices in enumerate(self._voices):
+            for row, voice in enumerate(voices):
+                self._by_voice[voice].append((index, row))
+        self._phrases: dict[str, list[tuple[str, str, int]]] = defaultdict(list)
         for e in read_lines(self.folder / "phrases.jsonl"):
             if e["split"] == self.split and e["samples"] > 0:
-                self._phrases[e["instrument"]].append((e["id"], e["samples"]))
+                voice = f"{e['instrument']}/{e['source']}"
+                self._phrases[e["instrument"]].append((e["id"], voice, e["samples"]))
 
     @property
     def instruments(self) -> tuple[str, ...]:
@@ -61,6 +67,11 @@ class PairCorpus:
         """Every instrument of which there is a real phrase in this split, sorted."""
         return tuple(sorted(self._phrases))
 
+    @property
+    def voices(self) -> tuple[str, ...]:
+        """Every "instrument/library" of the performances and "instrument/source" of the phrases of this split, sorted."""
+        return tuple(sorted({*self._by_voice, *(v for listed in self._phrases.values() for _, v, _ in listed)}))
+
     def count(self, instrument: str) -> int:
         """Return in how many performances an instrument plays (each of its players counts)."""
         return len(self._by_instrument.get(instrument, ()))
@@ -72,11 +83,11 @@ class PairCorpus:
         sources: Collection[str] | None = None,
         targets: Collection[str] | None = None,
     ) -> tuple[Audio, Audio, str, str]:
-        """Return (x, y, source, target): the same notes by two players, float32, aligned to the sample.
+        """Return (x, y, source, voice): the same notes by two players, float32, aligned to the sample.
 
         The target's instrument is drawn evenly among `targets`, the source among the other players of the drawn
-        performance that `sources` allows. Both have sound in them. Raises ParameterError for names that no
-        performance has, or when no performance joins such a source and target.
+        performance that `sources` allows; voice is the target's "instrument/library". Both have sound in them.
+        Raises ParameterError for names that no performance has, or when no performance joins such a source and target.
         """
         self._known(sources)
         names = sorted(self._known(targets))
@@ -94,20 +105,25 @@ class PairCorpus:
                 x = self._cut(audio[source], first, length)
                 y = self._cut(audio[row], first, length)
                 if min(_rms(x), _rms(y)) > SILENT_RMS:
-                    return x, y, players[source], target
+                    return x, y, players[source], self._voices[index][row]
         raise ParameterError(f"No performance has a source among {sources} and a target among {targets} with sound.")
 
-    def style_clip(self, rng: np.random.Generator, instrument: str, seconds: float, real: float = 0.25) -> Audio:
-        """Return `seconds` of an instrument from a performance drawn at random, or, in a share `real` of the draws,
-        from a real phrase of it where there is one. Raises ParameterError for an unknown instrument.
+    def style_clip(self, rng: np.random.Generator, voice: str, seconds: float) -> Audio:
+        """Return `seconds` of a voice, "instrument/library", drawn at random; "instrument" means any of its libraries.
+
+        Raises ParameterError for an unknown voice.
         """
-        if instrument in self._phrases and (rng.random() < real or instrument not in self._by_instrument):
-            return self.phrase(rng, seconds, instrument)[0]
-        self._known((instrument,))
+        instrument = voice.split("/")[0]
+        places = (self._by_instrument if voice == instrument else self._by_voice).get(voice)
+        if not places and any(listed == voice for _, listed, _ in self._phrases.get(instrument, ())):
+            return self.phrase(rng, seconds, voice)[0]
+        if not places:
+            there = ", ".join((*self.instruments, *self.voices))
+            raise ParameterError(f"No performance or phrase has {voice}; there are {there}.")
         length = round(seconds * SAMPLE_RATE)
         x = np.zeros(length, dtype=np.float32)
         for _ in range(TRIES):
-            index, row = self._draw(rng, self._by_instrument[instrument])
+            index, row = self._draw(rng, places)
             audio = self._open("audio", self.performances[index][0])
             first = int(rng.integers(0, max(1, audio.shape[1] - length + 1)))
             x = self._cut(audio[row], first, length)
@@ -115,29 +131,29 @@ class PairCorpus:
                 break
         return x
 
-    def phrase(self, rng: np.random.Generator, seconds: float, instrument: str | None = None) -> tuple[Audio, str]:
-        """Return (audio, instrument) of a real phrase; instruments are drawn evenly, phrases by their length.
+    def phrase(self, rng: np.random.Generator, seconds: float, voice: str | None = None) -> tuple[Audio, str]:
+        """Return (audio, voice) of a real phrase; instruments are drawn evenly, phrases by their length.
 
-        Raises ParameterError when there is none.
+        voice: "instrument" or "instrument/source", None for any. Raises ParameterError when there is none.
         """
-        names = [instrument] if instrument is not None else list(self.phrase_instruments)
-        if not names or names[0] not in self._phrases:
+        names = [voice.split("/")[0]] if voice is not None else list(self.phrase_instruments)
+        name = names[int(rng.integers(len(names)))] if names else ""
+        listed = [entry for entry in self._phrases.get(name, ()) if voice in (None, name, entry[1])]
+        if not listed:
             raise ParameterError(
-                f"There is no real phrase of {instrument or 'any instrument'} in the '{self.split}' split; "
+                f"There is no real phrase of {voice or 'any instrument'} in the '{self.split}' split; "
                 f"there are phrases of {', '.join(self.phrase_instruments) or 'none'}."
             )
-        name = names[int(rng.integers(len(names)))]
-        listed = self._phrases[name]
-        weight = np.array([samples for _, samples in listed], dtype=np.float64)
+        weight = np.array([samples for _, _, samples in listed], dtype=np.float64)
         length = round(seconds * SAMPLE_RATE)
-        x = np.zeros(length, dtype=np.float32)
+        x, found = np.zeros(length, dtype=np.float32), ""
         for _ in range(TRIES):
-            key, samples = listed[int(rng.choice(len(listed), p=weight / weight.sum()))]
+            key, found, samples = listed[int(rng.choice(len(listed), p=weight / weight.sum()))]
             audio = self._open("phrases", key)
             x = self._cut(audio, int(rng.integers(0, max(1, samples - length + 1))), length)
             if _rms(x) > SILENT_RMS:
                 break
-        return x, name
+        return x, found
 
     def f0(self, performance: str) -> NDArray[np.float32]:
         """Return a performance's designed pitch in Hz at every 256th sample, 0 in rests."""

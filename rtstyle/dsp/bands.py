@@ -14,15 +14,8 @@ from numpy.typing import NDArray
 from rtstyle.dsp.jit import kernel
 
 
-def band_layout(n_fft: int, sample_rate: float, bands: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Place `bands` triangular bands over the bins of an FFT. `[control]`
-
-    Returns (lower int64[bins], weight float32[bins]) with bins = n_fft // 2 + 1. Raises ValueError unless
-    2 <= bands <= bins.
-    """
-    bins = n_fft // 2 + 1
-    if not 2 <= bands <= bins:
-        raise ValueError(f"bands {bands} must lie in 2..{bins}")
+def band_centres(n_fft: int, sample_rate: float, bands: int) -> NDArray[np.float64]:
+    """Centres of the bands in Hz, float64[bands], from 0 to about half the rate. `[control]`"""
     resolution = sample_rate / n_fft
 
     def centres(step: float) -> NDArray[np.float64]:
@@ -39,8 +32,20 @@ def band_layout(n_fft: int, sample_rate: float, bands: int) -> tuple[NDArray[np.
             low = middle
         else:
             high = middle
-    position = centres(high)
-    frequency = np.arange(bins) * resolution
+    return centres(high)
+
+
+def band_layout(n_fft: int, sample_rate: float, bands: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Place `bands` triangular bands over the bins of an FFT. `[control]`
+
+    Returns (lower int64[bins], weight float32[bins]) with bins = n_fft // 2 + 1. Raises ValueError unless
+    2 <= bands <= bins.
+    """
+    bins = n_fft // 2 + 1
+    if not 2 <= bands <= bins:
+        raise ValueError(f"bands {bands} must lie in 2..{bins}")
+    position = band_centres(n_fft, sample_rate, bands)
+    frequency = np.arange(bins) * (sample_rate / n_fft)
     lower = np.clip(np.searchsorted(position, frequency, side="right") - 1, 0, bands - 2)
     weight = (frequency - position[lower]) / (position[lower + 1] - position[lower])
     return lower.astype(np.int64), np.clip(weight, 0.0, 1.0).astype(np.float32)

@@ -1,6 +1,6 @@
 """A shipped bundle from nothing: corpus, training, export. The scripts in `export/` say what, this says how."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +12,18 @@ from rtstyle.bundle import Bundle
 from rtstyle.corpus.pairs import PairCorpus
 from rtstyle.errors import FileError, MissingPartError
 from rtstyle.lab.export.bundle import export_checkpoint, export_tiny
-from rtstyle.lab.train.trainer import STYLES, Plan, Trainer
+from rtstyle.lab.train.trainer import Plan, Trainer
+
+# One library stands for an instrument: the mean of several is nobody's timbre. Recorded ones, not the soundfont's.
+ORCHESTRA = {
+    "violin": "violin/mtg",
+    "flute": "flute/ixox",
+    "cello": "cello/bigcat-sus",
+    "trumpet": "trumpet/mtg",
+    "clarinet": "clarinet/vsco2",
+    "saxophone": "saxophone/mtg-altf",
+    "voice": "voice/berklee-female-aa",
+}
 
 
 @dataclass(frozen=True)
@@ -27,7 +38,7 @@ class Recipe:
     batch: int = 8
     rate: float = 1.5e-3
     seed: int = 0
-    styles: Sequence[str] = STYLES
+    styles: Mapping[str, str] = field(default_factory=lambda: ORCHESTRA)
 
     def plan(self, minutes: float | None = None) -> Plan:
         return Plan(
@@ -36,7 +47,7 @@ class Recipe:
             batch=self.batch,
             rate=self.rate,
             seed=self.seed,
-            styles=tuple(self.styles),
+            styles=tuple(dict.fromkeys(voice.split("/")[0] for voice in self.styles.values())),
         )
 
 
@@ -69,12 +80,14 @@ def cook(
     corpus: what `rtstyle corpus build` made. work: folder of the training run, gone on with when it exists.
     """
     if tiny:
-        return export_tiny(recipe.kind, out, name=recipe.name, styles=recipe.styles, seed=recipe.seed)
+        return export_tiny(recipe.kind, out, name=recipe.name, styles=list(recipe.styles), seed=recipe.seed)
     if corpus is None:
         raise FileError(
             "A bundle is made from a corpus; build one with `rtstyle corpus build FOLDER` and give --corpus FOLDER."
         )
     pairs = PairCorpus(corpus)
+    # whoever lacks a library, say without the recordings, takes the instrument as a whole
+    styles = {name: voice if voice in pairs.voices else voice.split("/")[0] for name, voice in recipe.styles.items()}
     if checkpoint is None:
         trainer = Trainer(recipe.plan(minutes), pairs, work, shape=recipe.shape, device=pick_device())
         trainer.resume()
@@ -87,7 +100,7 @@ def cook(
         name=recipe.name,
         description=recipe.description,
         recipe=f"export/{recipe.name.replace('-', '_')}.py",
-        styles=recipe.styles,
+        styles=styles,
     )
 
 

@@ -6,8 +6,9 @@ from numpy.typing import NDArray
 
 from rtstyle.bundle import Adain, Bundle
 from rtstyle.dsp import bands as erb
-from rtstyle.dsp import front, stft
+from rtstyle.dsp import excitation, front, stft
 from rtstyle.lab.nets.latent import LatentNet
+from rtstyle.lab.nets.spectral import SpectralShape
 from rtstyle.lab.nets.streaming import Past, adapt
 from rtstyle.lab.train.batches import Analyser
 from rtstyle.lab.train.trainer import Net, encode
@@ -25,9 +26,40 @@ def analyser_of(net: Net) -> Analyser:
         made = Analyser("latent", shape.hop, shape.sample_rate)
     else:
         made = Analyser("spectral", shape.hop, shape.sample_rate, shape.n_fft, shape.bands)
-        made.source_window = stft.filter_windows(shape.n_fft, shape.hop)[0]
     made.seed[0] = NOISE_SEED
     return made
+
+
+def source_spectra(analyser: Analyser, x: NDArray[np.float32]) -> NDArray[np.complex64]:
+    """Spectra of input, pulses and noise as the stage filters them, hop by hop: complex64 (T, 3, bins). `[control]`"""
+    n_fft, hop = analyser.n_fft, analyser.hop
+    rise = stft.filter_windows(n_fft, hop)[0]
+    state, cues = excitation.new_state(), np.zeros(excitation.CUES, np.float32)
+    histories, frame = np.zeros((front.SOURCES, n_fft), np.float32), np.zeros(n_fft, np.float32)
+    seen, axis = np.zeros(n_fft // 2 + 1, np.complex64), np.zeros(1, np.int64)
+    spectra = np.zeros((x.size // hop, front.SOURCES, n_fft // 2 + 1), np.complex64)
+    train, noise = np.zeros(hop, np.float32), np.zeros(hop, np.float32)
+    power = float(np.sum(analyser.window.astype(np.float64) ** 2))
+    for t in range(spectra.shape[0]):
+        chunk = x[t * hop : (t + 1) * hop]
+        excitation.excite(state, analyser.table, float(analyser.sample_rate), chunk, train, cues)
+        front.listen(
+            *(
+                chunk,
+                train,
+                noise,
+                analyser.seed,
+                histories,
+                analyser.window,
+                power,
+                rise,
+                frame,
+                seen,
+                spectra[t],
+                axis,
+            )
+        )
+    return spectra
 
 
 @torch.no_grad()
@@ -44,7 +76,8 @@ def render(
     Returns float32 of the same length, late by the model's latency.
     """
     shape = net.shape
-    clip = analyser_of(net).clip(x[None], 0, 1)
+    analyser = analyser_of(net)
+    clip = analyser.clip(x[None])
     latent, extra, _ = encode(net, clip)
     mean, std = (torch.from_numpy(v)[None, None] for v in style)
     prior = tuple(torch.from_numpy(v)[None, None] for v in neutral)
@@ -54,7 +87,13 @@ def render(
     out = net.decoder(styled, torch.cat([mean, std], 2), torch.full((1, 1, 1), amount), *extra.values(), Past())
     if isinstance(net, LatentNet):
         return out[0].numpy()
-    gains, sources = out[0].numpy(), clip.sources[0].numpy()
+    return filter_sources(shape, out[0].numpy(), source_spectra(analyser_of(net), x))
+
+
+def filter_sources(
+    shape: SpectralShape, gains: NDArray[np.float32], sources: NDArray[np.complex64]
+) -> NDArray[np.float32]:
+    """Sound of gains (T, 3 B) on `source_spectra`, late by one hop: float32 (T * hop). `[control]`"""
     lower, weight = erb.band_layout(shape.n_fft, shape.sample_rate, shape.bands)
     fade = stft.filter_windows(shape.n_fft, shape.hop)[1]
     share = 1.0 - np.exp(-shape.hop / (front.GLIDE_SECONDS * shape.sample_rate))
@@ -62,7 +101,7 @@ def render(
     front.reset_glide(glide)
     frame, tail, axis = np.zeros(shape.n_fft, np.float32), np.zeros(fade.size, np.float32), np.zeros(1, np.int64)
     response, mixed = (np.zeros(shape.n_fft // 2 + 1, np.complex64) for _ in range(2))
-    played = np.zeros_like(x)
+    played = np.zeros(gains.shape[0] * shape.hop, np.float32)
     for t in range(gains.shape[0]):
         front.mix_sources(gains[t], share, glide, sources[t], lower, weight, frame, response, mixed, axis)
         stft.synthesise(mixed, fade, frame, tail, played[t * shape.hop : (t + 1) * shape.hop], axis)

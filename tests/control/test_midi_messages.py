@@ -52,9 +52,7 @@ def test_every_message_comes_back_as_it_was_sent(sent: list[Message]) -> None:
 def test_garbage_never_raises_and_portions_do_not_matter(raw: bytes, cuts: list[int]) -> None:
     decoder = Decoder()
     edges = sorted({0, len(raw), *(min(cut, len(raw)) for cut in cuts)})
-    pieces = [
-        message for start, stop in itertools.pairwise(edges) for message in decoder.feed(raw[start:stop])
-    ]
+    pieces = [message for start, stop in itertools.pairwise(edges) for message in decoder.feed(raw[start:stop])]
     assert pieces == decode(raw)
     assert all(describe(message) for message in pieces)
 

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from rtstyle.dsp import bands, front
+from rtstyle.dsp.minphase import minimum_phase
+from rtstyle.lab.nets.harmonics import HarmonicAxis
 from rtstyle.lab.nets.latent import LatentNet, LatentShape
 from rtstyle.lab.nets.pqmf import Pqmf
-from rtstyle.lab.nets.spectral import SpectralNet, SpectralShape
+from rtstyle.lab.nets.spectral import SpectralNet, SpectralShape, band_spread, gliding_mean, least_phase
 from rtstyle.lab.nets.streaming import Past, adapt
 
 SMALL = {"channels": 16, "latent": 8, "style": 8, "units": 2}
@@ -126,20 +129,42 @@ def test_log_gains_stay_finite_for_wild_input() -> None:
     assert np.isfinite(gains.numpy()).all()
 
 
-def test_gains_glide_and_filter_in_training_as_on_stage() -> None:
-    from rtstyle.dsp import bands, front
-    from rtstyle.lab.nets.spectral import band_spread, glide, minimum_phase
+def test_least_phase_is_that_of_the_stage() -> None:
+    shape = SpectralShape(**SMALL)
+    spread, logs = band_spread(1024, shape), torch.randn(80)
+    lower, weight = bands.band_layout(1024, 48000, 80)
+    response = np.zeros(513, np.complex64)
+    minimum_phase(logs.numpy(), lower, weight, np.zeros(1024, np.float32), response, np.zeros(1, np.int64))
+    found = torch.polar(torch.exp(spread @ logs), least_phase(spread) @ logs)
+    assert np.abs(found.numpy() - response).max() < 1e-4 * np.abs(response).max()
 
-    torch.manual_seed(5)
-    gains = torch.exp(torch.randn(1, 60, 240).cumsum(1) * 0.1)
-    lower, weight = bands.band_layout(1024, 48000.0, 80)
-    spectra = (torch.randn(3, 513) + 1j * torch.randn(3, 513)).to(torch.complex64)
-    state = torch.log(gains[0, 0]).reshape(3, 80).numpy().copy()
-    frame, axis = np.zeros(1024, np.float32), np.zeros(1, np.int64)
-    response, mixed = np.zeros(513, np.complex64), np.zeros(513, np.complex64)
+
+def test_gains_glide_in_the_loss_as_on_stage() -> None:
+    gains = torch.exp(torch.randn(80, 240).cumsum(0) * 0.1)
+    glide = torch.log(gains[0]).reshape(3, 80).numpy().copy()
     share = 1.0 - np.exp(-64 / (front.GLIDE_SECONDS * 48000))
-    for row in gains[0].numpy():
-        front.mix_sources(row, share, state, spectra.numpy(), lower, weight, frame, response, mixed, axis)
-    logs, spread = glide(gains, 64, 48000)[0, -1], band_spread(1024, 48000, 80)
-    found = (minimum_phase(logs[:2] @ spread.T) * spectra[:2]).sum(0) + torch.exp(logs[2]) @ spread.T * spectra[2]
-    assert np.abs(found.numpy() - mixed).max() < 0.02 * np.abs(mixed).max()
+    logs = []
+    for row in torch.log(gains).reshape(-1, 3, 80).numpy():
+        glide += np.float32(share) * (row - glide)
+        logs.append(glide.copy())
+    logs = np.array(logs)
+    hann = np.square(np.hanning(257)[:-1]).reshape(-1, 64).sum(1)
+    inside = 0.5 * np.append(hann, 0.0) + 0.5 * np.append(0.0, hann)
+    wanted = np.tensordot(inside / inside.sum(), logs[50:55], axes=1)
+    found = gliding_mean(80, torch.tensor([50]), 256, 64, 48000)[0] @ torch.log(gains)
+    assert np.abs(found.numpy() - wanted.ravel()).max() < 0.01
+
+
+def test_partials_are_read_and_written_where_they_are() -> None:
+    axis = HarmonicAxis(1024, 48000, 80)
+    centres = axis.centres[None, None]
+    assert torch.allclose(axis.position(centres), torch.arange(80.0), atol=2e-3)
+    fundamental = torch.full((1, 1, 1), 440.0)
+    read = axis.at_partials(centres, fundamental)[0, 0]
+    assert torch.allclose(read, 220.0 * torch.arange(1.0, 33.0), rtol=2e-3)
+    odd = torch.tensor([1.0, 0.0] * 8).expand(1, 1, 16)
+    comb = axis.over_bands(odd, fundamental)[0, 0]
+    assert comb[(axis.centres - 440.0).abs().argmin()] > 0.9
+    assert comb[(axis.centres - 880.0).abs().argmin()] < 0.1
+    assert comb[(axis.centres - 1320.0).abs().argmin()] > 0.85
+    assert (comb[axis.centres > 17 * 440.0] == 0.0).all()

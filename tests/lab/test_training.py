@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from rtstyle.lab.export.bundle import export_tiny
-from rtstyle.lab.reference import BLOCKS, analyser_of, parity
-from rtstyle.lab.train.batches import Batches
-from rtstyle.lab.train.losses import MultiResolution, frame_loss
+from rtstyle.lab.nets.spectral import SpectralShape, band_spread
+from rtstyle.lab.reference import BLOCKS, analyser_of, filter_sources, parity, source_spectra
+from rtstyle.lab.train.adversary import Discriminator, discriminator_loss
+from rtstyle.lab.train.batches import Batch, Batches
+from rtstyle.lab.train.losses import frame_loss, hearing, relative_powers
 from rtstyle.lab.train.trainer import NETS, SHAPES, Plan, Trainer, load_net
 
 SMALL = {"channels": 24, "latent": 8, "style": 8, "units": 2}
@@ -18,7 +20,7 @@ SMALL = {"channels": 24, "latent": 8, "style": 8, "units": 2}
 class Tones:
     """A corpus of two instruments: a dull and a bright tone on the same pitches."""
 
-    instruments = ("bright", "dull")
+    instruments = voices = ("bright", "dull")
 
     @staticmethod
     def tone(pitch: float, seconds: float, decay: float) -> np.ndarray:
@@ -74,16 +76,66 @@ def test_batches_repeat_with_their_seed() -> None:
     net = NETS["spectral"](SHAPES["spectral"](**SMALL))
     one, two = (Batches(Tones(), analyser_of(net), size=2, seconds=0.3, seed=5).make() for _ in range(2))
     assert torch.equal(one.x.features, two.x.features)
-    assert one.instruments == two.instruments
+    assert one.voices == two.voices
 
 
-def test_losses_are_least_for_the_target_itself() -> None:
+def test_loss_is_least_for_the_target_itself_and_knows_haze() -> None:
     torch.manual_seed(0)
-    x, y = torch.randn(2, 16384), torch.randn(2, 16384)
-    distance = MultiResolution((1024, 256))
-    assert float(distance(x, x)[0]) < 0.01 < float(distance(x, y)[0])
-    bins, spread = torch.randn(2, 5, 513, dtype=torch.complex64), torch.ones(513, 1)
-    assert float(frame_loss(bins, bins, spread)[0]) < 0.01 < float(frame_loss(2 * bins, bins, spread)[0])
+    spread, weight = band_spread(1024, SpectralShape()), hearing(1024, 48000)
+    tone = torch.from_numpy(Tones.tone(330.0, 0.5, 1.0))[None]
+    frames = torch.hann_window(1024) * tone.unfold(1, 1024, 320)
+    hazy = frames + 3e-4 * torch.randn_like(frames)
+    target = torch.fft.rfft(frames)
+
+    def distance(played: torch.Tensor) -> float:
+        return float(frame_loss(*relative_powers(torch.fft.rfft(played), target), spread, weight)[0])
+
+    assert distance(frames) < 0.01 < distance(hazy) < distance(frames.flip(1).cumsum(2))
+    assert distance(frames) < distance(0.5 * frames)
+
+
+def test_loss_hears_what_the_stage_plays(tmp_path: Path) -> None:
+    trainer = Trainer(Plan("spectral", batch=1, styles=()), Tones(), tmp_path, shape=SMALL)
+    x = Tones.tone(330.0, 0.5, 1.0)[None]
+    frames = x.shape[1] // 64
+    logs = torch.randn(80).cumsum(0) * 0.3
+    gains = torch.exp(torch.cat([logs, logs.flip(0) - 3.0, torch.full((80,), -30.0)])).expand(1, frames, -1)
+    played = filter_sources(trainer.shape, gains[0].numpy(), source_spectra(trainer.analyser, x[0]))
+    clip = trainer.analyser.clip(x[:, :-64])
+    batch = Batch(clip, clip, torch.from_numpy(played[64:])[None], ["bright"])  # on stage it comes a hop later
+    for n_fft in (512, 1024, 2048):
+        power_y, power_t = trainer.powers(gains[:, :-1], batch, n_fft, 100)  # long after the filters have settled
+        apart = (torch.log(power_y + 1e-5) - torch.log(power_t + 1e-5)).abs()
+        assert float(apart.mean()) < 0.1
+
+
+@pytest.mark.parametrize("kind", ["spectral", "latent"])
+def test_adversary_joins_in_and_survives_a_resume(kind: str, tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    plan = Plan(kind, minutes=0.05, batch=2, seconds=0.3, styles=(), adversary_from=0.0)
+    trainer = Trainer(plan, Tones(), tmp_path, shape=SMALL)
+    trainer.train()
+    assert trainer.adversary is not None
+    fresh = Discriminator(Tones.voices, 1024, 48000).state_dict()
+    assert any(not torch.equal(value, fresh[name]) for name, value in trainer.adversary.state_dict().items())
+    again = Trainer(plan, Tones(), tmp_path, shape=SMALL)
+    assert again.resume()
+    for name, value in again.adversary.state_dict().items():
+        assert torch.equal(value, trainer.adversary.state_dict()[name])
+
+
+def test_discriminator_learns_which_voice_it_hears() -> None:
+    torch.manual_seed(1)
+    net = Discriminator(Tones.voices, 1024, 48000)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=2e-3)
+    power = torch.stack([torch.rand(12, 513) * torch.linspace(1, end, 513) for end in (1e-4, 1.0)])
+    labels = net.labels(["bright", "dull"])
+    for _ in range(60):
+        optimiser.zero_grad()
+        discriminator_loss(net, 0.3 * power.flip(2), power, labels).backward()
+        optimiser.step()
+    with torch.no_grad():
+        assert net(power, labels)[0].mean() > net(power, labels.flip(0))[0].mean() + 0.5
 
 
 @pytest.mark.parametrize("kind", ["spectral", "latent"])

@@ -1,7 +1,7 @@
 """A trained checkpoint as a bundle folder: graphs, style statistics, self-test, card, sounds and picture."""
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from rtstyle.bundle import Adain, Bundle, Frontend, Golden, Pass, Style, golden_
 from rtstyle.corpus.credits import attribution_text
 from rtstyle.corpus.pairs import PairCorpus
 from rtstyle.dsp import front
-from rtstyle.errors import BundleError, ParameterError
+from rtstyle.errors import BundleError
 from rtstyle.lab.export.graphs import export_graphs
 from rtstyle.lab.nets.spectral import SpectralNet
 from rtstyle.lab.reference import analyser_of, parity
@@ -39,16 +39,16 @@ def style_statistics(net: Net, clips: NDArray[np.float32]) -> Statistics:
 
 
 def corpus_statistics(
-    net: Net, corpus: PairCorpus, styles: Sequence[str], *, count: int = 24, seconds: float = 2.0, seed: int = 7
+    net: Net, corpus: PairCorpus, voices: Sequence[str], *, count: int = 40, seconds: float = 2.0, seed: int = 7
 ) -> tuple[list[Statistics], Statistics]:
-    """Statistics of each style, and of everything together (the neutral prior). `[control]`"""
+    """Statistics of each voice, and of everything together (the neutral prior). `[control]`
+
+    Raises ParameterError for a voice that the corpus lacks.
+    """
     rng = np.random.default_rng(seed)
-    unknown = [s for s in styles if s not in corpus.instruments]
-    if unknown:
-        raise ParameterError(f"The corpus holds no {', '.join(unknown)}; it has {', '.join(corpus.instruments)}.")
     found, everything = [], []
-    for name in styles:
-        clips = np.stack([corpus.style_clip(rng, name, seconds) for _ in range(count)])
+    for voice in voices:
+        clips = np.stack([corpus.style_clip(rng, voice, seconds) for _ in range(count)])
         clips *= 10 ** (rng.uniform(-8, 4, (count, 1)) / 20)
         found.append(style_statistics(net, clips.astype(np.float32)))
         everything.append(clips[:6])
@@ -131,18 +131,24 @@ def export_checkpoint(
     name: str,
     description: str,
     recipe: str,
-    styles: Sequence[str] = STYLES,
+    styles: Mapping[str, str] | None = None,
 ) -> Bundle:
-    """Export the averaged weights of a checkpoint. `[control]` Raises ParameterError for styles that the corpus lacks."""
+    """Export the averaged weights of a checkpoint. `[control]`
+
+    styles: by name the voice of the corpus that it is ("instrument/library", or "instrument" for the mean of its
+    libraries); None: the instruments that training aimed at. Raises ParameterError for a voice that the corpus lacks.
+    """
     net, _, state = load_net(checkpoint)
-    statistics, neutral = corpus_statistics(net, corpus, styles)
     plan = state["plan"]
+    if styles is None:
+        styles = {name: name for name in plan["styles"]}
+    statistics, neutral = corpus_statistics(net, corpus, list(styles.values()))
     trained = f"{state['step']} steps in {state['trained_seconds'] / 60:.0f} minutes, seed {plan['seed']}, batch {plan['batch']}"
     return write_net(
         net,
         folder,
         name=name,
-        styles=styles,
+        styles=list(styles),
         statistics=statistics,
         neutral=neutral,
         description=f"{description} Trained: {trained}.",

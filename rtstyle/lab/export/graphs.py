@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from rtstyle.dsp import front
 from rtstyle.lab.nets.latent import LatentNet
 from rtstyle.lab.nets.spectral import SpectralNet
 from rtstyle.lab.nets.streaming import Past
@@ -86,7 +87,7 @@ def export_graphs(net: Net) -> Graphs:
     net.eval()
     frames, shape = 4, net.shape
     latent = isinstance(net, LatentNet)
-    x = torch.randn(3, frames * shape.hop) if latent else torch.randn(frames, net.encoder.stem.linear.in_features // 2)
+    x = torch.randn(3, frames * shape.hop) if latent else torch.randn(frames, front.feature_width(shape.bands))
     with torch.no_grad():
         past = Past()
         first, *rest = net.encoder(x[None], past)

@@ -19,6 +19,8 @@ from rtstyle.dsp import front
 from rtstyle.lab.nets.pqmf import Pqmf
 from rtstyle.lab.nets.streaming import CausalConv, Past, StyledUnit
 
+COMB_BANDS = 2  # of the pulses, up to 3 kHz: a comb that says where the partials are
+
 
 @dataclass(frozen=True)
 class LatentShape:
@@ -50,11 +52,11 @@ class BandSpectrum(nn.Module):
     (batch, frames, M) -> (batch, frames / per_hop, M * (WINDOW / 2 + 1) + 1); the last feature is the level.
     """
 
-    WINDOW = 32  # band frames: 10.7 ms, 94 Hz at fs / 16 = 3 kHz
+    WINDOW = 64  # band frames: 21 ms, 47 Hz at fs / 16 = 3 kHz
 
-    def __init__(self, bands: int, per_hop: int) -> None:
+    def __init__(self, name: str, bands: int, per_hop: int) -> None:
         super().__init__()
-        self.bands, self.per_hop = bands, per_hop
+        self.name, self.bands, self.per_hop = name, bands, per_hop
         n = torch.arange(self.WINDOW, dtype=torch.float64)
         rise = torch.sin(0.5 * torch.pi * (n + 0.5) / self.WINDOW) ** 2  # recent past weighs most
         window = rise / rise.square().sum().sqrt()
@@ -71,7 +73,7 @@ class BandSpectrum(nn.Module):
 
     def forward(self, x: Tensor, past: Past) -> Tensor:
         context = self.WINDOW - self.per_hop
-        joined = past.extend("band_spectrum", x, context)
+        joined = past.extend(self.name, x, context)
         hops = joined.reshape(joined.shape[0], -1, self.per_hop, self.bands)
         extra = context // self.per_hop
         stacked = torch.cat([hops[:, i : i - extra or None] for i in range(extra + 1)], dim=2)
@@ -92,8 +94,9 @@ class LatentEncoder(nn.Module):
         self.shape = shape
         c = shape.channels
         self.pqmf = Pqmf(shape.bands, shape.attenuation_db)
-        self.spectrum = BandSpectrum(shape.bands, shape.hop // shape.bands)
-        self.stem = CausalConv("stem", self.spectrum.width, c, 1)
+        self.spectrum = BandSpectrum("spectrum", shape.bands, shape.hop // shape.bands)
+        self.comb = BandSpectrum("comb", COMB_BANDS, shape.hop // shape.bands)
+        self.stem = CausalConv("stem", self.spectrum.width + self.comb.width, c, 1)
         self.convs = nn.ModuleList([CausalConv("encoder1", c, c, 2), CausalConv("encoder2", c, c, 4)])
         self.out = nn.Linear(c, 2 * shape.latent)
 
@@ -101,14 +104,15 @@ class LatentEncoder(nn.Module):
         silu = nn.functional.silu
         bands = self.pqmf.analyse(audio, past)
         described = self.spectrum(bands[..., : self.shape.bands], past)
-        h = silu(self.stem(described, past))
+        comb = self.comb(bands[..., self.shape.bands : self.shape.bands + COMB_BANDS], past)
+        h = silu(self.stem(torch.cat([described, comb], dim=2), past))
         for conv in self.convs:
             h = h + silu(conv(h, past))
         mean, log_variance = self.out(h).chunk(2, dim=2)
         bins, count = self.spectrum.bins, self.shape.bands
         coarse = described[..., :-1].reshape(described.shape[0], -1, bins, count)
         # per band its mean log share, in the two lowest bands every bin: where the source has its energy
-        skip = torch.cat([coarse.mean(2), coarse[..., 0], coarse[..., 1], described[..., -1:]], dim=2)
+        skip = torch.cat([coarse.mean(2), coarse[..., 0], coarse[..., 1], described[..., -1:], comb], dim=2)
         return mean, log_variance, bands, skip
 
 
@@ -194,7 +198,8 @@ class LatentNet(nn.Module):
         super().__init__()
         self.shape = shape
         self.encoder = LatentEncoder(shape)
-        self.decoder = LatentDecoder(shape, skip=shape.bands + 2 * self.encoder.spectrum.bins + 1)
+        skip = shape.bands + 2 * self.encoder.spectrum.bins + 1 + self.encoder.comb.width
+        self.decoder = LatentDecoder(shape, skip=skip)
 
     @property
     def latency(self) -> int:

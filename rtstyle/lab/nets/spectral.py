@@ -5,7 +5,8 @@
                      \\--------------------------------- skip ------------/
 
 The encoder joins a VGG-like branch (stacked causal convolutions, no pooling, swish) and an MBConv branch (expand,
-depthwise, squeeze-excitation, project).
+depthwise, squeeze-excitation, project). Bands see where formants are; what moves with the pitch is read and written per
+partial (see `harmonics`).
 """
 
 import math
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from rtstyle.dsp import bands as erb
 from rtstyle.dsp import front
+from rtstyle.lab.nets.harmonics import PARTIALS, HarmonicAxis, partial_frequency
 from rtstyle.lab.nets.streaming import CausalConv, DepthwiseConv, Past, StyledUnit
 
 
@@ -36,37 +38,56 @@ class SpectralShape:
         return asdict(self)
 
 
-def band_spread(n_fft: int, sample_rate: int, bands: int) -> Tensor:
-    """The triangular bands as a matrix, float32 (bins, bands): gains over bins are `gains @ spread.T`. `[control]`"""
-    lower, weight = (torch.from_numpy(v) for v in erb.band_layout(n_fft, sample_rate, bands))
-    spread = torch.zeros(lower.numel(), bands)
+def band_spread(n_fft: int, shape: SpectralShape) -> Tensor:
+    """The triangular bands of a network over the bins of an FFT of any size, float32 (bins, bands). `[control]`
+
+    Gains over bins are `gains @ spread.T`.
+    """
+    centres = torch.from_numpy(erb.band_centres(shape.n_fft, shape.sample_rate, shape.bands))
+    frequency = torch.arange(n_fft // 2 + 1).double() * (shape.sample_rate / n_fft)
+    lower = (torch.searchsorted(centres, frequency, right=True) - 1).clamp(0, shape.bands - 2)
+    weight = ((frequency - centres[lower]) / (centres[lower + 1] - centres[lower])).clamp(0.0, 1.0).float()
+    spread = torch.zeros(lower.numel(), shape.bands)
     rows = torch.arange(lower.numel())
     spread[rows, lower] = 1.0 - weight
     spread[rows, lower + 1] += weight
     return spread
 
 
-def glide(gains: Tensor, hop: int, sample_rate: int) -> Tensor:
-    """Logarithms of the gains as `front.mix_sources` lets them glide: (batch, T, 3 B) linear -> (batch, T, 3, B) logs."""
-    logs = torch.log(gains.clamp(min=front.CLOSED))
+def gliding_mean(frames: int, starts: Tensor, n_fft: int, hop: int, sample_rate: int) -> Tensor:
+    """Weights (windows, frames) of the gains in each loss window: gliding as in `front.mix_sources`, Hann-weighted.
+
+    starts: first hop of every window of n_fft samples. Within a window the gains are taken as constant.
+    """
     share = 1.0 - math.exp(-hop / (front.GLIDE_SECONDS * sample_rate))
     reach = math.ceil(8.0 / share)  # after that many hops a gain has arrived within 0.03 %
-    weights = share * (1.0 - share) ** torch.arange(reach - 1, -1, -1, dtype=logs.dtype, device=logs.device)
-    weights = weights / weights.sum()
-    rows = logs.transpose(1, 2).reshape(-1, 1, logs.shape[1])
-    rows = nn.functional.pad(rows, (reach - 1, 0), mode="replicate")
-    smooth = nn.functional.conv1d(rows, weights[None, None])
-    return smooth.reshape(logs.shape[0], logs.shape[2], -1).transpose(1, 2).unflatten(2, (front.SOURCES, -1))
+    glide = share * (1.0 - share) ** torch.arange(reach)  # of the gain that came so many hops ago
+    inside = torch.hann_window(n_fft).square().reshape(-1, hop).sum(1)
+    inside = inside / inside.sum()
+    # a hop sounds half under its own gains, half under those of the next: the windows of the stage overlap
+    inside = 0.5 * nn.functional.pad(inside, (0, 1)) + 0.5 * nn.functional.pad(inside, (1, 0))
+    ago = starts[:, None] + inside.numel() - 1 - torch.arange(frames)[None, :]  # hops before the window's last
+    kernel = nn.functional.conv1d(inside.flip(0)[None, None], glide.flip(0)[None, None], padding=reach - 1)[0, 0]
+    weights = torch.where((ago >= 0) & (ago < kernel.numel()), kernel[ago.clamp(0, kernel.numel() - 1)], 0.0)
+    return weights / weights.sum(1, keepdim=True).clamp(min=1e-6)
 
 
-def minimum_phase(logs: Tensor) -> Tensor:
-    """Complex response of least phase with these log magnitudes over the bins, as `dsp.minphase`: (..., bins)."""
-    half = logs.shape[-1] - 1
-    cepstrum = torch.fft.irfft(logs)
-    fold = torch.zeros(2 * half, dtype=logs.dtype, device=logs.device)
+def least_phase(spread: Tensor) -> Tensor:
+    """Phase of least delay per unit of log gain in each band, (bins, bands), as `dsp.minphase` finds it.
+
+    The phase is the Hilbert transform of the log magnitude, so linear in the log gains: `phase = logs @ least_phase.T`.
+    """
+    half = spread.shape[0] - 1
+    cepstrum = torch.fft.irfft(spread.T.double())
+    fold = torch.zeros(2 * half, dtype=torch.float64)
     fold[0] = fold[half] = 1.0
     fold[1:half] = 2.0
-    return torch.exp(torch.fft.rfft(cepstrum * fold))
+    return torch.fft.rfft(cepstrum * fold).imag.T.float().contiguous()
+
+
+def skip_width(shape: SpectralShape) -> int:
+    """Width of what the encoder hands on besides the latent: the features, and the bands read at the partials."""
+    return front.feature_width(shape.bands) + 2 * PARTIALS
 
 
 class SqueezeExcitation(nn.Module):
@@ -82,12 +103,13 @@ class SqueezeExcitation(nn.Module):
 
 
 class SpectralEncoder(nn.Module):
-    """features (batch, T, F) -> latent (batch, T, C) and the skip (batch, T, channels)."""
+    """features (batch, T, F) -> latent (batch, T, C) and the skip (batch, T, F + 2 PARTIALS)."""
 
     def __init__(self, shape: SpectralShape) -> None:
         super().__init__()
-        c, width = shape.channels, front.feature_width(shape.bands)
-        self.stem = CausalConv("stem", width, c, 1)
+        c, self.bands = shape.channels, shape.bands
+        self.axis = HarmonicAxis(shape.n_fft, shape.sample_rate, shape.bands)
+        self.stem = CausalConv("stem", skip_width(shape), c, 1)
         self.vgg = nn.ModuleList([CausalConv("vgg1", c, c // 2, 2), CausalConv("vgg2", c // 2, c // 2, 4)])
         self.expand = nn.Linear(c, c)
         self.depthwise = DepthwiseConv("mbconv", c, 8)
@@ -97,6 +119,9 @@ class SpectralEncoder(nn.Module):
 
     def forward(self, features: Tensor, past: Past) -> tuple[Tensor, Tensor]:
         silu = nn.functional.silu
+        fundamental = partial_frequency(features, self.bands)
+        partials = self.axis.at_partials(features[..., : self.bands], fundamental)
+        features = torch.cat([features, partials], dim=2)
         stem = silu(self.stem(features, past))
         vgg = stem
         for conv in self.vgg:
@@ -122,13 +147,18 @@ class SpectralDecoder(nn.Module):
         self.embed = nn.Sequential(
             nn.Linear(2 * shape.latent, shape.style), nn.SiLU(), nn.Linear(shape.style, shape.style)
         )
-        self.inner = nn.Linear(shape.latent + front.feature_width(b), c)
+        self.axis = HarmonicAxis(shape.n_fft, shape.sample_rate, b)
+        self.inner = nn.Linear(shape.latent + skip_width(shape), c)
         self.units = nn.ModuleList([StyledUnit(f"unit{i}", c, shape.style, 2**i) for i in range(shape.units)])
-        self.out = nn.Linear(c, 3 * b)
+        self.out = nn.Linear(
+            c, 3 * b + 2 * PARTIALS
+        )  # of the bands of all sources, of the partials of input and pulses
         nn.init.normal_(self.out.weight, std=0.3 / c**0.5)
         with torch.no_grad():
-            self.out.bias.copy_(torch.cat([torch.full((b,), -1.0), torch.full((b,), -2.5), torch.full((b,), -4.0)]))
-        self.flatten = nn.Linear(front.feature_width(b), b, bias=False)
+            self.out.bias.zero_()
+            for start, value in zip((0, b, 2 * b), (-1.0, -2.5, -4.0), strict=True):
+                self.out.bias[start : start + b] = value
+        self.flatten = nn.Linear(skip_width(shape), b, bias=False)
         distance = torch.arange(b)[:, None] - torch.arange(b)[None, :]
         smooth = torch.exp(-0.5 * (distance / 3.0) ** 2)
         smooth = smooth / smooth.sum(1, keepdim=True)
@@ -142,8 +172,13 @@ class SpectralDecoder(nn.Module):
         for unit in self.units:
             h = unit(h, embedded, past)
         logs = self.out(nn.functional.silu(h)).float()
-        input_log, added_log = logs[..., : self.bands], logs[..., self.bands :]
-        input_log = input_log + self.flatten(skip).float()
+        fundamental = partial_frequency(skip, self.bands)
+        over_input, over_pulses = (
+            self.axis.over_bands(part, fundamental) for part in logs[..., 3 * self.bands :].split(PARTIALS, dim=2)
+        )
+        input_log = logs[..., : self.bands] + self.flatten(skip).float() + over_input
+        pulses_log = logs[..., self.bands : 2 * self.bands] + over_pulses
+        added_log = torch.cat([pulses_log, logs[..., 2 * self.bands : 3 * self.bands]], dim=2)
         input_log = self.GAIN_RANGE * torch.tanh(input_log / self.GAIN_RANGE)
         added_log = self.GAIN_RANGE * torch.tanh(added_log / self.GAIN_RANGE)
         return torch.cat([torch.exp(amount * input_log), amount * torch.exp(added_log)], dim=2)

@@ -1,7 +1,7 @@
 """Batches of aligned pairs, seen through the same kernels as on stage, made ahead by a thread.
 
-A batch holds the input (described by `dsp.front` and `dsp.excitation`), the aligned target and a clip of the target's
-instrument from elsewhere, whose statistics are the style.
+A batch holds the input (described by `dsp.front` and `dsp.excitation`), the aligned target and a clip of the target's voice
+(one library of an instrument) from elsewhere, whose statistics are the style.
 """
 
 import queue
@@ -26,9 +26,8 @@ class Clip:
     """What a network sees of a batch of clips. Fields that a family does not use stay empty."""
 
     features: Tensor  # (batch, T, F): spectral
-    audio: Tensor  # (batch, 3, samples): latent
+    audio: Tensor  # (batch, 3, samples): input, pulses and noise; empty for a spectral style
     active: Tensor  # (batch, T, 1)
-    sources: Tensor  # (batch, frames of the loss, 3, bins) complex: spectral
 
     def to(self, device: str) -> "Clip":
         return Clip(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
@@ -40,44 +39,38 @@ class Batch:
 
     x: Clip
     style: Clip
-    target: Tensor  # spectral: (batch, frames of the loss, bins) complex; latent: (batch, samples)
-    instruments: list[str]
-    offset: int  # first frame of the loss; the others follow every `STRIDE`
+    target: Tensor  # (batch, samples)
+    voices: list[str]  # of the targets
 
     def to(self, device: str) -> "Batch":
-        return Batch(self.x.to(device), self.style.to(device), self.target.to(device), self.instruments, self.offset)
-
-
-STRIDE = 5  # frames of the spectral loss are this many hops apart: their windows overlap by two thirds
+        return Batch(self.x.to(device), self.style.to(device), self.target.to(device), self.voices)
 
 
 @kernel
-def _describe_clip(
-    x, hop, sample_rate, window, source_window, table, lower, weight, seed, features, active, spectra, offset, stride
-):
-    """Fill features, activity and every `stride`-th frame's spectra of one clip, as `front.listen` hears them. `[any]`"""
+def _describe_clip(x, hop, sample_rate, window, table, lower, weight, seed, features, active, audio, heard):
+    """Fill features and activity of one clip, as `front.listen` hears it, and, if `heard`, its three sources. `[any]`"""
     n_fft = window.size
     window_power = 0.0
     for i in range(n_fft):
         window_power += np.float64(window[i]) * window[i]
     state = np.zeros(excitation.STATE_LENGTH)
-    histories = np.zeros((front.SOURCES, n_fft), dtype=np.float32)
+    history = np.zeros(n_fft, dtype=np.float32)
     frame = np.zeros(n_fft, dtype=np.float32)
     seen = np.zeros(n_fft // 2 + 1, dtype=np.complex64)
-    heard = np.zeros((front.SOURCES, n_fft // 2 + 1), dtype=np.complex64)
-    train, noise = np.zeros(hop, dtype=np.float32), np.zeros(hop, dtype=np.float32)
+    train = np.zeros(hop, dtype=np.float32)
     cues, axis = np.zeros(excitation.CUES, dtype=np.float32), np.zeros(1, dtype=np.int64)
+    before = 0.0
     for t in range(x.size // hop):
         chunk = x[t * hop : (t + 1) * hop]
         excitation.excite(state, table, sample_rate, chunk, train, cues)
-        power = front.listen(
-            chunk, train, noise, seed, histories, window, window_power, source_window, frame, seen, heard, axis
-        )
+        stft.analyse(history, chunk, window, frame, seen, axis)
+        power = front.frame_power(seen, window_power)
         front.describe(seen, power, window_power, cues, lower, weight, features[t])
         active[t] = np.float32(1.0) if power > front.ACTIVE_POWER else np.float32(0.0)
-        row = (t - offset) // stride
-        if t >= offset and (t - offset) % stride == 0 and row < spectra.shape[0]:
-            spectra[row] = heard
+        if heard:
+            level = np.sqrt(power)
+            front.stack_sources(chunk, train, before, level, seed, audio[:, t * hop : (t + 1) * hop])
+            before = level
 
 
 @kernel
@@ -103,59 +96,29 @@ class Analyser:
     ) -> None:
         self.kind, self.hop, self.sample_rate, self.n_fft, self.bands = kind, hop, sample_rate, n_fft, band_count
         self.window = stft.asymmetric_windows(n_fft, min(hop, n_fft // 4))[0]
-        # the loss compares spectra, for which a window that falls at its end leaks less than the one that the stage filters with
-        self.source_window = self.window
         self.lower, self.weight = bands.band_layout(n_fft, sample_rate, band_count)
         self.table = excitation.pulse_table()
         self.seed = np.array([seed * 2654435761 + 88172645463325252], dtype=np.uint64)
 
-    def clip(self, x: Samples, offset: int = 0, stride: int = 0) -> Clip:
-        """x: float32[batch, samples]. Spectra of every `stride`-th frame from `offset` on when stride > 0."""
+    def clip(self, x: Samples, heard: bool = True) -> Clip:
+        """x: float32[batch, samples]. heard: whether a spectral clip's sources are wanted, not its features alone."""
         batch, samples = x.shape
-        frames = samples // self.hop
-        cues = np.zeros(excitation.CUES, np.float32)
-        pulses = np.zeros(samples, np.float32)
+        frames, rate = samples // self.hop, float(self.sample_rate)
         active = np.zeros((batch, frames), np.float32)
-        if self.kind == "latent":
-            audio = np.zeros((batch, front.SOURCES, samples), np.float32)
-            for b in range(batch):
-                _latent_rows(
-                    x[b], self.hop, float(self.sample_rate), self.table, self.seed, cues, pulses, active[b], audio[b]
-                )
-            empty = torch.zeros(0)
-            return Clip(empty, torch.from_numpy(audio), torch.from_numpy(active)[..., None], empty)
-        features = np.zeros((batch, frames, front.feature_width(self.bands)), np.float32)
-        rows = len(range(offset, frames, stride)) if stride else 0
-        spectra = np.zeros((batch, rows, front.SOURCES, self.n_fft // 2 + 1), np.complex64)
-        for b in range(batch):
-            _describe_clip(
-                x[b],
-                self.hop,
-                float(self.sample_rate),
-                self.window,
-                self.source_window,
-                self.table,
-                self.lower,
-                self.weight,
-                self.seed,
-                features[b],
-                active[b],
-                spectra[b],
-                offset,
-                stride or frames + 1,
-            )
-        return Clip(
-            torch.from_numpy(features), torch.zeros(0), torch.from_numpy(active)[..., None], torch.from_numpy(spectra)
+        audio = np.zeros((batch, front.SOURCES, samples if heard or self.kind == "latent" else 0), np.float32)
+        features = np.zeros(
+            (batch, frames, front.feature_width(self.bands) if self.kind == "spectral" else 0), np.float32
         )
-
-
-def spectra_of(x: Samples, analyser: Analyser, offset: int) -> Tensor:
-    """Spectra of the target's frames for the spectral loss, complex (batch, frames, bins)."""
-    samples = x.shape[1]
-    padded = np.pad(x, ((0, 0), (analyser.n_fft, 0)))
-    ends = [(t + 1) * analyser.hop + analyser.n_fft for t in range(offset, samples // analyser.hop, STRIDE)]
-    frames = np.stack([padded[:, e - analyser.n_fft : e] for e in ends], axis=1)
-    return torch.fft.rfft(torch.from_numpy(frames * analyser.source_window))
+        cues, pulses = np.zeros(excitation.CUES, np.float32), np.zeros(samples, np.float32)
+        for b in range(batch):
+            if self.kind == "latent":
+                _latent_rows(x[b], self.hop, rate, self.table, self.seed, cues, pulses, active[b], audio[b])
+            else:
+                _describe_clip(
+                    *(x[b], self.hop, rate, self.window, self.table, self.lower, self.weight, self.seed),
+                    *(features[b], active[b], audio[b], heard),
+                )
+        return Clip(torch.from_numpy(features), torch.from_numpy(audio), torch.from_numpy(active)[..., None])
 
 
 class Augment:
@@ -219,39 +182,35 @@ class Batches:
         """Make one batch now."""
         hop = self.analyser.hop
         samples = int(self.seconds * self.analyser.sample_rate) // hop * hop
-        xs, ys, styles, names = [], [], [], []
+        xs, ys, styles, voices = [], [], [], []
         for _ in range(self.size):
             draw = self.rng.random()
             if draw < 0.03:  # hiss stays hiss, whatever the style
-                name = str(self.rng.choice(self.corpus.instruments))
+                voice = str(self.rng.choice(self.corpus.voices))
                 x = self.rng.standard_normal(samples).astype(np.float32) * np.float32(
                     10 ** (self.rng.uniform(-80, -48) / 20)
                 )
                 y = x.copy()
             elif draw < 0.03 + self.identity:
-                x, name = self.corpus.phrase(self.rng, self.seconds)
+                x, voice = self.corpus.phrase(self.rng, self.seconds)
                 x = x[:samples]
                 y = x.copy()
                 gain = np.float32(10 ** (self.rng.uniform(-12, 4) / 20))
                 x, y = x * gain, y * gain
             else:
                 targets = self.styles if self.rng.random() < self.focus else None
-                x, y, _, name = self.corpus.sample(self.rng, self.seconds, targets=targets)
+                x, y, _, voice = self.corpus.sample(self.rng, self.seconds, targets=targets)
                 x, y = x[:samples], y[:samples]
                 if self.augment is not None:
                     x, y = self.augment(x, y)
-            style = self.corpus.style_clip(self.rng, name, self.seconds)[:samples]
+            style = self.corpus.style_clip(self.rng, voice, self.seconds)[:samples]
             style = style * np.float32(10 ** (self.rng.uniform(-10, 4) / 20))
             xs.append(x)
             ys.append(y)
             styles.append(style)
-            names.append(name)
+            voices.append(voice)
         x, y, style = np.stack(xs), np.stack(ys), np.stack(styles)
-        if self.analyser.kind == "latent":
-            return Batch(self.analyser.clip(x), self.analyser.clip(style), torch.from_numpy(y), names, 0)
-        offset = 48 + int(self.rng.integers(STRIDE))
-        clip = self.analyser.clip(x, offset, STRIDE)
-        return Batch(clip, self.analyser.clip(style), spectra_of(y, self.analyser, offset), names, offset)
+        return Batch(self.analyser.clip(x), self.analyser.clip(style, heard=False), torch.from_numpy(y), voices)
 
     def _run(self) -> None:
         try:

@@ -6,49 +6,40 @@ from torch import Tensor
 WORST = 4.0  # relative error of one clip above which it teaches no more: a target that is all but silent would drown the rest
 
 
-def log_distance(found: Tensor, wanted: Tensor, floor: Tensor) -> Tensor:
-    """Mean absolute difference of log powers, above a floor: quiet detail counts until it is inaudible."""
-    return (torch.log(found + floor) - torch.log(wanted + floor)).abs().mean()
+def hearing(n_fft: int, sample_rate: int) -> Tensor:
+    """Weights of the bins by what an ear makes of them, (bins) with mean one: the inverse of the ERB, 0 above 18 kHz.
 
-
-def frame_loss(played: Tensor, target: Tensor, spread: Tensor) -> tuple[Tensor, dict[str, float]]:
-    """Distance of spectra that share their frames: bands (envelope), bins (harmonics against haze), magnitudes (level).
-
-    played, target: complex (batch, frames, bins). spread: (bins, bands), the triangular bands. Powers are taken relative to
-    the louder of the target's frame and the clip's mean, so that level does not weigh.
+    Without them most of a spectrum's bins, and so of its loss, lie where an instrument has next to nothing.
     """
+    frequency = torch.arange(n_fft // 2 + 1) * (sample_rate / n_fft)
+    weight = (frequency < 18000.0) / (4.37e-3 * frequency + 1.0)
+    return weight / weight.mean()
+
+
+def log_distance(found: Tensor, wanted: Tensor, floor: float, weight: Tensor | float = 1.0) -> Tensor:
+    """Mean absolute difference of log powers, above a floor: quiet detail counts until it is inaudible."""
+    return ((torch.log(found + floor) - torch.log(wanted + floor)).abs() * weight).mean()
+
+
+def relative_powers(played: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Powers of complex spectra (batch, frames, bins) over the louder of the target's frame and 30 dB below its mean."""
     power_y = played.real.square() + played.imag.square()
     power_t = target.real.square() + target.imag.square()
     frame = power_t.sum(2, keepdim=True)
     level = torch.maximum(frame, 1e-3 * frame.mean(1, keepdim=True)) + 1e-6
-    power_y, power_t = power_y / level, power_t / level
-    band = log_distance(power_y @ spread, power_t @ spread, torch.tensor(1e-6))
-    bins = log_distance(power_y, power_t, torch.tensor(1e-7))
+    return power_y / level, power_t / level
+
+
+def frame_loss(power_y: Tensor, power_t: Tensor, spread: Tensor, weight: Tensor) -> tuple[Tensor, dict[str, float]]:
+    """Distance of aligned frames: bands (envelope), bins (partials against haze), magnitudes (the loudest partials).
+
+    power_y, power_t: (batch, frames, bins), see `relative_powers`. spread: (bins, bands), the triangular bands. weight:
+    (bins), see `hearing`.
+    """
+    band = log_distance(power_y @ spread, power_t @ spread, 3e-6)
+    bins = log_distance(power_y, power_t, 3e-7, weight)
     magnitude_y, magnitude_t = torch.sqrt(power_y + 1e-10), torch.sqrt(power_t + 1e-10)
     convergence = (magnitude_y - magnitude_t).square().sum((1, 2)) / magnitude_t.square().sum((1, 2))
     linear = torch.sqrt(convergence + 1e-6).clamp(max=WORST).mean()
     loss = band + 0.5 * bins + linear
     return loss, {"band": float(band.detach()), "bins": float(bins.detach()), "linear": float(linear.detach())}
-
-
-class MultiResolution:
-    """Multi-resolution STFT distance of waveforms: spectral convergence and log magnitude (R. Yamamoto et al., 2020)."""
-
-    def __init__(self, sizes: tuple[int, ...] = (4096, 2048, 1024, 512, 256), device: str = "cpu") -> None:
-        self.windows = {n: torch.hann_window(n, device=device) for n in sizes}
-
-    def __call__(self, played: Tensor, target: Tensor) -> tuple[Tensor, dict[str, float]]:
-        """played, target: (batch, samples), aligned."""
-        level = target.square().mean(1, keepdim=True).sqrt() + 1e-4
-        played, target = played / level, target / level
-        logs, linears = [], []
-        for n, window in self.windows.items():
-            both = torch.stft(torch.cat([played, target]), n, n // 4, window=window, return_complex=True)
-            power = (both.real.square() + both.imag.square()) / window.square().sum()
-            power_y, power_t = power.chunk(2)
-            logs.append(log_distance(power_y, power_t, torch.tensor(1e-7)))
-            magnitude_y, magnitude_t = torch.sqrt(power_y + 1e-9), torch.sqrt(power_t + 1e-9)
-            difference = (magnitude_y - magnitude_t).square().sum((1, 2)) / magnitude_t.square().sum((1, 2))
-            linears.append(torch.sqrt(difference + 1e-6).clamp(max=WORST).mean())
-        log, linear = torch.stack(logs).mean(), torch.stack(linears).mean()
-        return 0.5 * log + linear, {"log": float(log.detach()), "linear": float(linear.detach())}

@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,23 @@ import torch
 from torch import Tensor
 
 from rtstyle.corpus.pairs import PairCorpus
+from rtstyle.dsp import front
 from rtstyle.lab.nets.latent import LatentNet, LatentShape
-from rtstyle.lab.nets.spectral import SpectralNet, SpectralShape, band_spread, glide, minimum_phase
+from rtstyle.lab.nets.spectral import SpectralNet, SpectralShape, band_spread, gliding_mean, least_phase
 from rtstyle.lab.nets.streaming import Past, adapt
-from rtstyle.lab.train.batches import STRIDE, Analyser, Batch, Batches, Clip
-from rtstyle.lab.train.losses import MultiResolution, frame_loss
+from rtstyle.lab.train.adversary import Discriminator, discriminator_loss, generator_loss
+from rtstyle.lab.train.batches import Analyser, Batch, Batches, Clip
+from rtstyle.lab.train.losses import frame_loss, hearing, relative_powers
 
 Net = SpectralNet | LatentNet
 SHAPES = {"spectral": SpectralShape, "latent": LatentShape}
 NETS: dict[str, Callable[..., Net]] = {"spectral": SpectralNet, "latent": LatentNet}
 
 
+WINDOWS, SHARES = (2048, 1024, 512), (0.25, 0.6, 0.15)  # of the loss, and how often the spectral family uses each
+ADVERSARY_WINDOW = 1024
+STRIDE_SECONDS = 0.00667  # between two windows of the loss
+WARM_SECONDS = 0.064  # at a clip's begin, when the past is silence, which teach nothing
 STYLES = ("violin", "flute", "cello", "trumpet", "clarinet", "saxophone", "voice")  # what most steps aim at
 
 
@@ -41,6 +48,9 @@ class Plan:
     seed: int = 0
     kl: float = 1e-4
     average: float = 0.999
+    adversary_from: float = 0.5  # share of the minutes after which the discriminator plays along; 1: never
+    fooling: float = 0.25  # weight of the discriminator's score
+    matching: float = 2.0  # weight of the distance of its maps
     styles: tuple[str, ...] = STYLES
 
 
@@ -117,28 +127,27 @@ class Trainer:
             plan.kind, self.shape.hop, self.shape.sample_rate, getattr(self.shape, "n_fft", 1024), count, plan.seed + 1
         )
         self.valid = valid
-        if plan.kind == "spectral":
-            spread = band_spread(self.shape.n_fft, self.shape.sample_rate, self.shape.bands)
-            self.spread = spread.to(device)
-        else:
-            self.distance = MultiResolution((2048, 1024, 512, 256), device)
+        self.adversary: Discriminator | None = None
+        self.adversary_steps, self.against = 0, (0.0, 0.0, 0.0)
 
     # -- one step ------------------------------------------------------------------------------------------------------
 
-    def loss(self, batch: Batch, sample: bool) -> tuple[Tensor, dict[str, float]]:
-        """Loss of one batch and its parts. With `sample`, the styles and the prior are drawn as in training."""
-        plan = self.plan
+    def play(self, batch: Batch, sample: bool) -> tuple[Tensor, Tensor]:
+        """What the network plays, and its divergence from the prior: gains (batch, T, 3 B), or audio (batch, samples).
+
+        With `sample`, the styles and the prior of the statistics are drawn as in training.
+        """
         with torch.autocast(self.device, torch.bfloat16):
             content, extra, divergence = encode(self.net, batch.x, sample)
             example, _, _ = encode(self.net, batch.style)
         mean, std = clip_statistics(example, batch.style.active)
         own_mean, own_std = clip_statistics(content, batch.x.active)
         if sample:
-            for i, name in enumerate(batch.instruments):
+            for i, name in enumerate(batch.voices):
                 self.bank.update(name, mean[i : i + 1], std[i : i + 1])
             self.bank.update("", own_mean.mean(0, keepdim=True), own_std.square().mean(0, keepdim=True).sqrt())
         chosen_mean, chosen_std = [], []
-        for i, name in enumerate(batch.instruments):
+        for i, name in enumerate(batch.voices):
             known = name in self.bank.mean
             from_bank = known and (not sample or torch.rand(()) < 0.6)
             pair = self.bank.get(name) if from_bank else (mean[i : i + 1], std[i : i + 1])
@@ -156,18 +165,88 @@ class Trainer:
         amount = torch.ones(count, 1, 1, device=self.device)
         with torch.autocast(self.device, torch.bfloat16):
             out = self.net.decoder(styled, style, amount, *extra.values(), Past())
+        return out.float(), divergence
+
+    def powers(self, played: Tensor, batch: Batch, n_fft: int, first: int = 0) -> tuple[Tensor, Tensor]:
+        """Powers of played and target in Hann windows of n_fft samples, (batch, windows, bins), see `relative_powers`.
+
+        first: hops by which the first window is moved; the windows follow at STRIDE_SECONDS, past the first WARM_SECONDS.
+        """
+        shape = self.shape
+        stride = round(STRIDE_SECONDS * shape.sample_rate / shape.hop)
+        begin = round(WARM_SECONDS * shape.sample_rate / shape.hop) + first
+        window = torch.hann_window(n_fft, device=self.device) * (8.0 / 3.0) ** 0.5  # as much energy as no window
+
+        def spectra(audio: Tensor) -> Tensor:
+            return torch.fft.rfft(audio.unfold(-1, n_fft, stride * shape.hop) * window)
+
+        if isinstance(shape, LatentShape):
+            late = self.net.latency
+            spectrum = spectra(played[:, begin * shape.hop + late :])
+            wanted = spectra(batch.target[:, begin * shape.hop : batch.target.shape[1] - late])
+            return relative_powers(spectrum, wanted)
+        wanted = spectra(batch.target[:, begin * shape.hop :])
+        starts = begin + stride * torch.arange(wanted.shape[1])
+        mean = gliding_mean(played.shape[1], starts, n_fft, shape.hop, shape.sample_rate).to(self.device)
+        logs = (mean @ torch.log(played.clamp(min=front.CLOSED))).unflatten(2, (front.SOURCES, -1))
+        sources = spectra(batch.x.audio[:, :, begin * shape.hop :])
+        spread, phase = self.filters(n_fft)
+        response = torch.polar(torch.exp(logs[:, :, :2] @ spread.T), logs[:, :, :2] @ phase.T)
+        noise = torch.exp(logs[:, :, 2]) @ spread.T * sources[:, 2]
+        return relative_powers((response * sources[:, :2].transpose(1, 2)).sum(2) + noise, wanted)
+
+    @lru_cache  # noqa: B019 - a trainer lives as long as its process
+    def filters(self, n_fft: int) -> tuple[Tensor, Tensor]:
+        """`band_spread` of the network's bands over the bins of a window, and their `least_phase`."""
+        spread = band_spread(n_fft, self.shape)
+        return spread.to(self.device), least_phase(spread).to(self.device)
+
+    @lru_cache  # noqa: B019
+    def ear(self, n_fft: int) -> tuple[Tensor, Tensor]:
+        """Bands and weights of `frame_loss` for a window, the same for both families."""
+        rate = self.shape.sample_rate
+        return band_spread(n_fft, SpectralShape(sample_rate=rate)).to(self.device), hearing(n_fft, rate).to(self.device)
+
+    def loss(self, batch: Batch, sample: bool) -> tuple[Tensor, dict[str, float]]:
+        """Loss of one batch and its parts; the adversary's is added once it has begun."""
+        plan = self.plan
+        played, divergence = self.play(batch, sample)
         if plan.kind == "latent":
-            delay = self.net.latency
-            loss, parts = self.distance(
-                out.float()[:, 2048 + delay :], batch.target[:, 2048 : batch.target.shape[1] - delay]
-            )
+            sizes, first = WINDOWS, 0
+        else:  # a window costs a minimum-phase filter for every frame: one size at a time
+            sizes = (WINDOWS[int(torch.multinomial(torch.tensor(SHARES), 1))],) if sample else (ADVERSARY_WINDOW,)
+            first = int(torch.randint(5, ())) if sample else 0
+        total, parts = torch.zeros((), device=self.device), {}
+        for n_fft in sizes:
+            power_y, power_t = self.powers(played, batch, n_fft, first)
+            part, parts = frame_loss(power_y, power_t, *self.ear(n_fft))
+            total = total + part / len(sizes)
+            if n_fft == ADVERSARY_WINDOW and self.adversary is not None and sample:
+                labels = self.adversary.labels(batch.voices)
+                with torch.autocast(self.device, torch.bfloat16):
+                    against = discriminator_loss(self.adversary, power_y.detach(), power_t, labels)
+                self.adversary_optimiser.zero_grad(set_to_none=True)
+                against.backward()
+                self.adversary_optimiser.step()
+                self.adversary.requires_grad_(False)
+                with torch.autocast(self.device, torch.bfloat16):
+                    fooled, matched = generator_loss(self.adversary, power_y, power_t, labels)
+                self.adversary.requires_grad_(True)
+                ease = min(1.0, self.adversary_steps / 300)
+                self.adversary_steps += 1
+                total = total + ease * (plan.fooling * fooled + plan.matching * matched)
+                self.against = float(against.detach()), float(fooled.detach()), float(matched.detach())
+        if self.adversary is not None and sample:
+            parts = parts | dict(zip(("against", "fooled", "matched"), self.against, strict=True))
+        if plan.kind == "latent":
             parts["kl"] = float(divergence.detach())
-            return loss + plan.kl * divergence, parts
-        logs = glide(out.float(), self.shape.hop, self.shape.sample_rate)[:, batch.offset :: STRIDE]
-        filtered = minimum_phase(logs[:, :, :2] @ self.spread.T) * batch.x.sources[:, :, :2]
-        noise = torch.exp(logs[:, :, 2]) @ self.spread.T * batch.x.sources[:, :, 2]
-        played = filtered.sum(2) + noise
-        return frame_loss(played, batch.target, self.spread)
+            total = total + plan.kl * divergence
+        return total, parts
+
+    def begin_adversary(self) -> None:
+        """Put the discriminator in place; from now on `loss` trains it and is judged by it."""
+        self.adversary = Discriminator(self.corpus.voices, ADVERSARY_WINDOW, self.shape.sample_rate).to(self.device)
+        self.adversary_optimiser = torch.optim.AdamW(self.adversary.parameters(), lr=4e-4, betas=(0.5, 0.9))
 
     def train(self, report: Callable[[dict[str, float]], None] | None = None) -> None:
         """Train until the plan's minutes are used up, counting those of earlier runs of the same folder."""
@@ -192,6 +271,8 @@ class Trainer:
             progress = self.trained_seconds / (plan.minutes * 60)
             if progress >= 1.0:
                 break
+            if self.adversary is None and progress >= plan.adversary_from:
+                self.begin_adversary()
             scale = min(1.0, (self.step + 1) / 200) * max(
                 0.02, 0.5 * (1 + torch.cos(torch.tensor(progress * torch.pi)).item())
             )
@@ -274,6 +355,7 @@ class Trainer:
                 "averaged": self.averaged,
                 "optimiser": self.optimiser.state_dict(),
                 "bank": self.bank.state(),
+                "adversary": self.adversary.state_dict() if self.adversary is not None else None,
                 "step": self.step,
                 "trained_seconds": self.trained_seconds,
                 "instruments": list(self.corpus.instruments),
@@ -292,6 +374,9 @@ class Trainer:
         self.optimiser.load_state_dict(state["optimiser"])
         self.bank.restore(state["bank"])
         self.step, self.trained_seconds = state["step"], state["trained_seconds"]
+        if state["adversary"] is not None:
+            self.begin_adversary()
+            self.adversary.load_state_dict(state["adversary"])
         return True
 
 

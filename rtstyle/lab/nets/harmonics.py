@@ -1,0 +1,61 @@
+"""Between a frequency axis and a harmonic axis, by the period that the front end heard.
+
+An instrument's timbre is a function of two axes: formants stand still in frequency, the odd partials of a clarinet and the
+weak fundamental of an oboe move with the pitch. A network on bands has to learn a comb for every pitch; on this axis a comb
+is one number per partial. Source: the harmonic distribution of J. Engel et al., "DDSP", ICLR 2020.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from rtstyle.dsp import bands as erb
+from rtstyle.dsp import excitation
+
+PARTIALS = 16
+
+
+def partial_frequency(features: Tensor, bands: int) -> Tensor:
+    """Fundamental in Hz, (batch, T, 1), from the log period among the features (see `excitation.LOG_PERIOD`)."""
+    log_period = features[..., bands + excitation.LOG_PERIOD : bands + excitation.LOG_PERIOD + 1].float()
+    return 1000.0 * torch.exp(-5.0 * 0.6931472 * log_period.clamp(-1.0, 1.0))
+
+
+class HarmonicAxis(nn.Module):
+    """Reads band values at the partials, and spreads values given per partial over the bands."""
+
+    def __init__(self, n_fft: int, sample_rate: int, bands: int) -> None:
+        super().__init__()
+        centres = erb.band_centres(n_fft, sample_rate, bands)
+        spacing = sample_rate / n_fft
+        self.bands = bands
+        self.linear = int((abs(centres[1:] - centres[:-1] - spacing) < 1e-6).sum())  # the first bands are evenly spaced
+        self.spacing = spacing
+        self.corner = float(centres[self.linear])
+        self.offset = 1.0 / 4.37e-3  # the ERB grows in proportion to frequency + this
+        self.ratio = float((centres[-1] + self.offset) / (centres[-2] + self.offset))
+        self.register_buffer("centres", torch.from_numpy(centres).float(), persistent=False)
+        steps = torch.arange(1, 2 * PARTIALS + 1).float() / 2.0
+        self.register_buffer("places", steps, persistent=False)  # halves: between two partials is the noise
+
+    def position(self, frequency: Tensor) -> Tensor:
+        """Place of a frequency in Hz on the axis of bands, 0 .. bands - 1."""
+        above = torch.log((frequency.clamp(min=self.corner) + self.offset) / (self.corner + self.offset))
+        below = frequency.clamp(max=self.corner) / self.spacing
+        return (below + above / torch.log(torch.tensor(self.ratio))).clamp(0.0, self.bands - 1.001)
+
+    @staticmethod
+    def read(values: Tensor, position: Tensor) -> Tensor:
+        """Linear interpolation of values (batch, T, N) at positions (batch, T, M), all within 0 .. N - 1."""
+        low = torch.floor(position)
+        index = low.long().clamp(0, values.shape[2] - 2)  # whatever a broken feature said
+        part = position - low
+        return torch.gather(values, 2, index) * (1.0 - part) + torch.gather(values, 2, index + 1) * part
+
+    def at_partials(self, shares: Tensor, fundamental: Tensor) -> Tensor:
+        """Band values (batch, T, bands) at half a partial, one, one and a half ..: (batch, T, 2 PARTIALS)."""
+        return self.read(shares, self.position(fundamental * self.places))
+
+    def over_bands(self, values: Tensor, fundamental: Tensor) -> Tensor:
+        """Values per partial (batch, T, PARTIALS) over the bands, 0 above the last partial: (batch, T, bands)."""
+        padded = torch.cat([values[..., :1], values, torch.zeros_like(values[..., :1])], dim=2)
+        return self.read(padded, (self.centres / fundamental).clamp(0.0, PARTIALS + 0.999))

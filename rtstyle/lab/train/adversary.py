@@ -1,0 +1,73 @@
+"""The second phase of training: a discriminator that knows which voice it ought to hear.
+
+A distance to the target is least at the mean of all that the target could have been, and a mean of spectra is haze. The
+discriminator asks instead whether a patch of the log spectrum could be this voice; real sounds of another voice count as
+false, so that it looks at timbre and not at quality alone.
+
+Sources: hinge loss: J. H. Lim, J. C. Ye, "Geometric GAN", 2017; projection of the condition: T. Miyato, M. Koyama, "cGANs with
+projection discriminator", ICLR 2018; mismatched conditions: S. Reed et al., ICML 2016; feature matching: K. Kumar et al.,
+"MelGAN", NeurIPS 2019.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+TOP_HZ = 11000.0
+
+
+class Discriminator(nn.Module):
+    """Log powers (batch, frames, bins) and voices (batch) -> scores of patches, and the maps on the way to them."""
+
+    WIDTHS = (24, 40, 64, 64)
+    STRIDES = ((1, 2), (2, 2), (2, 2), (1, 2))
+
+    def __init__(self, voices: Sequence[str], n_fft: int, sample_rate: int) -> None:
+        super().__init__()
+        self.index = {voice: i for i, voice in enumerate(voices)}
+        self.bins = int(TOP_HZ * n_fft / sample_rate)
+        layers, width = [], 2  # the second channel says how high a bin lies
+        for after, stride in zip(self.WIDTHS, self.STRIDES, strict=True):
+            layers.append(nn.utils.parametrizations.weight_norm(nn.Conv2d(width, after, (3, 5), stride, (1, 2))))
+            width = after
+        self.layers = nn.ModuleList(layers)
+        self.score = nn.Conv2d(width, 1, 3, padding=1)
+        self.voice = nn.Embedding(len(self.index), width)
+
+    def labels(self, voices: Sequence[str]) -> Tensor:
+        """Numbers of voices, int64 (batch)."""
+        return torch.tensor([self.index[voice] for voice in voices], device=self.score.weight.device)
+
+    def forward(self, power: Tensor, labels: Tensor) -> tuple[Tensor, list[Tensor]]:
+        x = 1.0 + torch.log(power[:, None, :, : self.bins] + 1e-7) / 8.0
+        height = torch.linspace(-1.0, 1.0, self.bins, device=x.device).expand_as(x)
+        h, maps = torch.cat([x, height], dim=1), []
+        for layer in self.layers:
+            h = nn.functional.leaky_relu(layer(h), 0.2)
+            maps.append(h)
+        # the voice is asked of each moment as a whole, over all frequencies
+        asked = (h.mean(3) * self.voice(labels)[:, :, None]).sum(1)
+        return self.score(h)[:, 0] + asked[:, :, None], maps
+
+
+def discriminator_loss(net: Discriminator, played: Tensor, target: Tensor, labels: Tensor) -> Tensor:
+    """Hinge loss of the discriminator over real, played, and real with another's voice."""
+    others = labels.roll(1)
+    real, _ = net(target, labels)
+    fake, _ = net(played.detach(), labels)
+    wrong, _ = net(target, others)
+    mismatched = (others != labels).float()[:, None, None]
+    relu = nn.functional.relu
+    return relu(1.0 - real).mean() + relu(1.0 + fake).mean() + 0.5 * (relu(1.0 + wrong) * mismatched).mean()
+
+
+def generator_loss(net: Discriminator, played: Tensor, target: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """What the player is to lower: minus the score of what it played, and the distance of the maps to the target's."""
+    fake, played_maps = net(played, labels)
+    with torch.no_grad():
+        _, target_maps = net(target, labels)
+    apart = [
+        (a - b).abs().mean() / b.abs().mean().clamp(min=1e-3) for a, b in zip(played_maps, target_maps, strict=True)
+    ]
+    return -fake.mean(), torch.stack(apart).mean()
