@@ -3,11 +3,14 @@
 import os
 import random
 import signal
+import tempfile
 
 import numpy as np
 import pytest
 
 os.environ.setdefault("JACK_NO_START_SERVER", "1")
+# No test reads or writes what the user has captured, mapped or saved.
+os.environ["RTSTYLE_HOME"] = tempfile.mkdtemp(prefix="rtstyle-tests-")
 # A suite started in the background inherits an ignored SIGINT, and so would every program that the tests send one to.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

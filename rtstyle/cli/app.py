@@ -5,6 +5,7 @@ is named here by import path and its module is imported only when it is called, 
 audio library, no compiler and no model.
 """
 
+import logging
 import os
 import sys
 from typing import NoReturn
@@ -63,6 +64,12 @@ def main() -> NoReturn:
 
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code (usage errors leave by SystemExit with code 2). `[control]`"""
+    said = logging.getLogger("rtstyle")
+    said.setLevel(logging.INFO)
+    if not said.handlers:
+        handler = logging.StreamHandler()  # stderr: what a command prints on stdout may be JSON
+        handler.setFormatter(logging.Formatter("rtstyle: %(message)s"))
+        said.addHandler(handler)
     try:
         result = app(arguments)
         sys.stdout.flush()

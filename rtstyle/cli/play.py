@@ -80,8 +80,6 @@ def play_files(model: str | None, folder: Path, *, json: bool = False) -> int:
     audio = np.ascontiguousarray(audio.T)
     seconds = audio.shape[1] / rate
     say(f"No audio device: playing {seconds:.0f} s of flute into {folder}{'/' if folder.name else ''}")
-    if not _compiled():
-        say("  (compiling the kernels first, which happens once and takes a minute)")
     folders = list(find_bundles().values()) if model is None else [find_bundle(model)]
     if not folders:
         raise BundleError("There is no model to play: install the wheel or the checkout again, which ship some.")
@@ -156,10 +154,3 @@ def _spread(panels: "list[tuple[str, NDArray[np.float32]]]") -> "list[tuple[str,
     first, rest = panels[:1], panels[1:]
     count = min(len(rest), PICTURED - 1)
     return first + [rest[index * len(rest) // count] for index in range(count)]
-
-
-def _compiled() -> bool:
-    """Whether kernels have been kept by an earlier start."""
-    from rtstyle.cli.diagnosis import check_kernels
-
-    return any(finding.details.get("kept") for finding in check_kernels())
