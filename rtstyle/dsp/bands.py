@@ -51,6 +51,15 @@ def band_layout(n_fft: int, sample_rate: float, bands: int) -> tuple[NDArray[np.
     return lower.astype(np.int64), np.clip(weight, 0.0, 1.0).astype(np.float32)
 
 
+def band_spread(lower: NDArray[np.int64], weight: NDArray[np.float32], bands: int) -> NDArray[np.float32]:
+    """A layout as a matrix, float32[bins, bands]: values over bins are `values @ spread.T`. `[control]`"""
+    spread = np.zeros((lower.size, bands), np.float32)
+    rows = np.arange(lower.size)
+    spread[rows, lower] = 1.0 - weight
+    spread[rows, lower + 1] += weight
+    return spread
+
+
 @kernel
 def band_power(spectrum: Any, lower: Any, weight: Any, power: Any) -> None:
     """Sum |spectrum|^2 into overlapping bands. `[audio]`

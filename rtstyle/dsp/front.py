@@ -19,6 +19,7 @@ import numpy as np
 
 from rtstyle.dsp import bands as erb
 from rtstyle.dsp import stft
+from rtstyle.dsp.elementary import natural_log
 from rtstyle.dsp.jit import kernel
 from rtstyle.dsp.minphase import minimum_phase
 
@@ -45,18 +46,23 @@ def frame_power(spectrum: Any, window_power: Any) -> Any:
 
 
 @kernel
-def describe(spectrum: Any, power: Any, window_power: Any, cues: Any, lower: Any, weight: Any, features: Any) -> None:
+def describe(
+    spectrum: Any, power: Any, window_power: Any, cues: Any, lower: Any, weight: Any, shares: Any, features: Any
+) -> None:
     """Write the feature vector of one frame. `[audio]`
 
     spectrum: complex64[bins]. power: its `frame_power`. cues: float32[2] from `excitation.excite`. lower, weight: from
-    `bands.band_layout`. features: float32[B + CUES], overwritten: per band 1 + ln(share of the frame's power) / 8, then
-    log period, steadiness and 1 + log10(power) / 5, all within about -1..1.
+    `bands.band_layout`. shares: float32[B], scratch. features: float32[B + CUES], overwritten: per band
+    1 + ln(share of the frame's power) / 8, then log period, steadiness and 1 + log10(power) / 5, all within about -1..1.
     """
     count = features.size - CUES
-    erb.band_power(spectrum, lower, weight, features[:count])
+    erb.band_power(spectrum, lower, weight, shares)
     total = power * (spectrum.size - 1) * window_power + 1e-7
     for b in range(count):
-        features[b] = np.float32(1.0 + 0.125 * np.log(features[b] / total + 1e-7))
+        shares[b] = np.float32(shares[b] / total + 1e-7)
+    natural_log(shares, features[:count])
+    for b in range(count):
+        features[b] = np.float32(1.0) + np.float32(0.125) * features[b]
     features[count] = cues[0]
     features[count + 1] = cues[1]
     features[count + 2] = np.float32(1.0 + 0.2 * np.log10(power + 1e-10))
@@ -129,38 +135,36 @@ def mix_sources(
     spectra: Any,
     lower: Any,
     weight: Any,
-    frame: Any,
+    turn: Any,
+    wanted: Any,
+    polar: Any,
     response: Any,
     mixed: Any,
-    axis: Any,
 ) -> None:
     """Y = gx X + ge E + gn N. `[audio]`
 
     gains: float32[3 B], linear. share: of the new gains in one hop, 1 - exp(-H / (GLIDE_SECONDS rate)). glide: float32[3, B],
     logarithms of the gains in force, see `reset_glide`. spectra: complex64[3, bins], from `listen`. lower, weight: from
-    `bands.band_layout`. frame: float32[N] and response: complex64[bins], scratch. mixed: complex64[bins], overwritten. axis:
-    int64[1] of 0.
+    `bands.band_layout`. turn: float32[B, bins], from `minphase.phase_per_gain`. wanted: float32[3 B], polar: float32[2, 2,
+    bins] and response: complex64[2, bins], scratch. mixed: complex64[bins], overwritten. gains is overwritten too.
     """
     count = glide.shape[1]
-    for k in range(mixed.size):
-        mixed[k] = np.complex64(0.0)
+    for b in range(gains.size):
+        gains[b] = max(gains[b], np.float32(CLOSED))
+    natural_log(gains, wanted)
     for source in range(SOURCES):
-        loudest = np.float32(CLOSED_LOG)
         for b in range(count):
-            wanted = np.log(max(gains[source * count + b], np.float32(CLOSED)))
-            glide[source, b] += np.float32(share) * (wanted - glide[source, b])
-            loudest = max(loudest, glide[source, b])
-        if loudest > CLOSED_LOG + 1.0:
-            if source < 2:
-                minimum_phase(glide[source], lower, weight, frame, response, axis)
-                for k in range(mixed.size):
-                    mixed[k] += response[k] * spectra[source, k]
-            else:  # the phase of noise is as good as any
-                for b in range(count):
-                    frame[b] = np.exp(glide[source, b])
-                for k in range(mixed.size):
-                    b = lower[k]
-                    mixed[k] += (frame[b] + weight[k] * (frame[b + 1] - frame[b])) * spectra[source, k]
+            glide[source, b] += np.float32(share) * (wanted[source * count + b] - glide[source, b])
+    minimum_phase(glide[:2], lower, weight, turn, polar, response)
+    for b in range(count):
+        wanted[b] = np.exp(glide[2, b])
+    level = polar[0, 0]
+    for k in range(level.size):
+        b = lower[k]
+        level[k] = wanted[b] + weight[k] * (wanted[b + 1] - wanted[b])
+    of_input, of_pulses, noise = response[0], response[1], spectra[2]
+    for k in range(mixed.size):  # the phase of noise is as good as any
+        mixed[k] = of_input[k] * spectra[0, k] + of_pulses[k] * spectra[1, k] + level[k] * noise[k]
 
 
 @kernel

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from rtstyle.bundle import Adain, Bundle
 from rtstyle.dsp import bands as erb
 from rtstyle.dsp import excitation, front, stft
+from rtstyle.dsp.minphase import phase_per_gain
 from rtstyle.lab.nets.latent import LatentNet
 from rtstyle.lab.nets.spectral import SpectralShape
 from rtstyle.lab.nets.streaming import Past, adapt
@@ -99,11 +100,14 @@ def filter_sources(
     share = 1.0 - np.exp(-shape.hop / (front.GLIDE_SECONDS * shape.sample_rate))
     glide = np.zeros((front.SOURCES, shape.bands), np.float32)
     front.reset_glide(glide)
+    turn = phase_per_gain(erb.band_spread(lower, weight, shape.bands))
+    wanted, polar = np.zeros(gains.shape[1], np.float32), np.zeros((2, 2, shape.n_fft // 2 + 1), np.float32)
     frame, tail, axis = np.zeros(shape.n_fft, np.float32), np.zeros(fade.size, np.float32), np.zeros(1, np.int64)
-    response, mixed = (np.zeros(shape.n_fft // 2 + 1, np.complex64) for _ in range(2))
+    response, mixed = np.zeros((2, shape.n_fft // 2 + 1), np.complex64), np.zeros(shape.n_fft // 2 + 1, np.complex64)
+    gains = gains.copy()  # `mix_sources` writes into them
     played = np.zeros(gains.shape[0] * shape.hop, np.float32)
     for t in range(gains.shape[0]):
-        front.mix_sources(gains[t], share, glide, sources[t], lower, weight, frame, response, mixed, axis)
+        front.mix_sources(gains[t], share, glide, sources[t], lower, weight, turn, wanted, polar, response, mixed)
         stft.synthesise(mixed, fade, frame, tail, played[t * shape.hop : (t + 1) * shape.hop], axis)
     return played
 

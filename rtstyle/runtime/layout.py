@@ -30,9 +30,11 @@ WINDOW_POWER, LEVEL = 41, 42
 # Counted for the user: input samples that were NaN or infinite, calls that failed.
 BAD_SAMPLES, FAILURES = 43, 44
 # Spectral: float32 (N,) window of what is filtered, (H,) noise, (3, B) gains in force; complex64 (K,) of the features'
-# frame, (K,) of a filter; float64 (1,) share of new gains in a hop.
+# frame, (2, K) of the filters; float64 (1,) share of new gains in a hop.
 RISE, NOISE_HOP, GLIDE, SEEN, RESPONSE, SHARE = range(45, 51)
-SLOTS: Final = 51
+# Spectral: float32 (B, K) phase of a filter per log gain; scratch, float32 (2, 2, K) and (3 B,).
+TURN, POLAR, WANTED = range(51, 54)
+SLOTS: Final = 54
 
 # Values of KIND.
 CLOSED, SPECTRAL, LATENT_KIND = range(3)
@@ -42,5 +44,5 @@ NOISE_SEED: Final = 0x9E3779B97F4A7C15  # the golden ratio: any odd constant wou
 # What a step writes before it reads, or `reset` clears.
 TRANSIENT: Final = (
     *(LATENT, STYLED, STYLE, AMOUNT, ACTIVE, STATISTICS, CLEAN, PULSES, CUES, EXCITATION, SEED, ENTRY, RESULT),
-    *(HISTORIES, TAIL, FRAME, SPECTRA, MIXED, LEVEL, NOISE_HOP, GLIDE, SEEN, RESPONSE),
+    *(HISTORIES, TAIL, FRAME, SPECTRA, MIXED, LEVEL, NOISE_HOP, GLIDE, SEEN, RESPONSE, POLAR, WANTED),
 )

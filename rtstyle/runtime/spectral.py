@@ -8,6 +8,7 @@ from numba import carray
 from rtstyle.bundle.content import Bundle
 from rtstyle.dsp import bands, front, stft
 from rtstyle.dsp.jit import kernel
+from rtstyle.dsp.minphase import phase_per_gain
 from rtstyle.dsp.pointers import complex64_at, float32_at, float64_at, int64_at, uint64_at
 from rtstyle.errors import BundleError
 from rtstyle.runtime import layout as at
@@ -42,7 +43,11 @@ def prepare_spectral(memory: Memory, bundle: Bundle, hops: int) -> None:
     memory.zeros(at.NOISE_HOP, (bundle.hop,), np.float32)
     memory.zeros(at.GLIDE, (front.SOURCES, end.bands), np.float32)
     memory.zeros(at.SPECTRA, (hops, front.SOURCES, bins), np.complex64)
-    for slot in (at.MIXED, at.SEEN, at.RESPONSE):
+    memory.keep(at.TURN, phase_per_gain(bands.band_spread(lower, weight, end.bands)))
+    memory.zeros(at.POLAR, (2, 2, bins), np.float32)
+    memory.zeros(at.RESPONSE, (2, bins), np.complex64)
+    memory.zeros(at.WANTED, (front.SOURCES * end.bands,), np.float32)
+    for slot in (at.MIXED, at.SEEN):
         memory.zeros(slot, (bins,), np.complex64)
 
 
@@ -68,13 +73,14 @@ def analyse_hops(table: Any, x: Any, hops: int) -> None:
     spectra = carray(complex64_at(table[at.SPECTRA]), (hops, front.SOURCES, bins))
     features = carray(float32_at(table[at.ENTRY]), (hops, width))
     active = carray(int64_at(table[at.ACTIVE]), (hops,))
+    shares = carray(float32_at(table[at.WANTED]), (table[at.BANDS],))
     window_power = carray(float64_at(table[at.WINDOW_POWER]), (1,))[0]
     for h in range(hops):
         enter_hop(table, x[h * hop : (h + 1) * hop], clean, pulses, cues, state)
         power = front.listen(
             clean, pulses, noise_hop, seed, histories, analysis, window_power, rise, frame, seen, spectra[h], axis
         )
-        front.describe(seen, power, window_power, cues, lower, weight, features[h])
+        front.describe(seen, power, window_power, cues, lower, weight, shares, features[h])
         active[h] = 1 if power > front.ACTIVE_POWER else 0
 
 
@@ -91,12 +97,15 @@ def synthesise_hops(table: Any, y: Any, hops: int) -> None:
     weight = carray(float32_at(table[at.WEIGHT]), (bins,))
     glide = carray(float32_at(table[at.GLIDE]), (front.SOURCES, table[at.BANDS]))
     spectra = carray(complex64_at(table[at.SPECTRA]), (hops, front.SOURCES, bins))
-    response = carray(complex64_at(table[at.RESPONSE]), (bins,))
+    turn = carray(float32_at(table[at.TURN]), (table[at.BANDS], bins))
+    wanted = carray(float32_at(table[at.WANTED]), (front.SOURCES * table[at.BANDS],))
+    polar = carray(float32_at(table[at.POLAR]), (2, 2, bins))
+    response = carray(complex64_at(table[at.RESPONSE]), (2, bins))
     mixed = carray(complex64_at(table[at.MIXED]), (bins,))
     gains = carray(float32_at(table[at.RESULT]), (hops, front.SOURCES * table[at.BANDS]))
     share = carray(float64_at(table[at.SHARE]), (1,))[0]
     for h in range(hops):
-        front.mix_sources(gains[h], share, glide, spectra[h], lower, weight, frame, response, mixed, axis)
+        front.mix_sources(gains[h], share, glide, spectra[h], lower, weight, turn, wanted, polar, response, mixed)
         stft.synthesise(mixed, window, frame, tail, y[h * hop : (h + 1) * hop], axis)
 
 

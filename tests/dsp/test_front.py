@@ -3,9 +3,11 @@
 import numpy as np
 
 from rtstyle.dsp import bands, front, stft
+from rtstyle.dsp.minphase import phase_per_gain
 
 BANDS = 80
 LOWER, WEIGHT = bands.band_layout(1024, 48000.0, BANDS)
+TURN = phase_per_gain(bands.band_spread(LOWER, WEIGHT, BANDS))
 WINDOW = stft.asymmetric_windows(1024, 64)[0]
 WINDOW_POWER = float(np.sum(WINDOW.astype(np.float64) ** 2))
 
@@ -18,7 +20,9 @@ def features_of(x: np.ndarray) -> np.ndarray:
     spectrum = spectrum_of(x)
     features = np.zeros(front.feature_width(BANDS), np.float32)
     power = front.frame_power(spectrum, WINDOW_POWER)
-    front.describe(spectrum, power, WINDOW_POWER, np.zeros(2, np.float32), LOWER, WEIGHT, features)
+    front.describe(
+        spectrum, power, WINDOW_POWER, np.zeros(2, np.float32), LOWER, WEIGHT, np.zeros(BANDS, np.float32), features
+    )
     return features
 
 
@@ -52,10 +56,10 @@ def test_noise_is_white_of_power_one_and_never_repeats() -> None:
 def mixed_with(gains: np.ndarray, spectra: np.ndarray, hops: int = 200) -> np.ndarray:
     glide = np.zeros((3, BANDS), np.float32)
     front.reset_glide(glide)
-    frame, axis = np.zeros(1024, np.float32), np.zeros(1, np.int64)
-    response, mixed = np.zeros(513, np.complex64), np.zeros(513, np.complex64)
+    wanted, polar = np.zeros(3 * BANDS, np.float32), np.zeros((2, 2, 513), np.float32)
+    response, mixed = np.zeros((2, 513), np.complex64), np.zeros(513, np.complex64)
     for _ in range(hops):
-        front.mix_sources(gains, 0.3, glide, spectra, LOWER, WEIGHT, frame, response, mixed, axis)
+        front.mix_sources(gains, 0.3, glide, spectra, LOWER, WEIGHT, TURN, wanted, polar, response, mixed)
     return mixed
 
 

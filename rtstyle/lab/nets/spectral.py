@@ -72,19 +72,6 @@ def gliding_mean(frames: int, starts: Tensor, n_fft: int, hop: int, sample_rate:
     return weights / weights.sum(1, keepdim=True).clamp(min=1e-6)
 
 
-def least_phase(spread: Tensor) -> Tensor:
-    """Phase of least delay per unit of log gain in each band, (bins, bands), as `dsp.minphase` finds it.
-
-    The phase is the Hilbert transform of the log magnitude, so linear in the log gains: `phase = logs @ least_phase.T`.
-    """
-    half = spread.shape[0] - 1
-    cepstrum = torch.fft.irfft(spread.T.double())
-    fold = torch.zeros(2 * half, dtype=torch.float64)
-    fold[0] = fold[half] = 1.0
-    fold[1:half] = 2.0
-    return torch.fft.rfft(cepstrum * fold).imag.T.float().contiguous()
-
-
 def skip_width(shape: SpectralShape) -> int:
     """Width of what the encoder hands on besides the latent: the features, and the bands read at the partials."""
     return front.feature_width(shape.bands) + 2 * PARTIALS

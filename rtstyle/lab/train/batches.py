@@ -57,7 +57,7 @@ def _describe_clip(x, hop, sample_rate, window, table, lower, weight, seed, feat
     history = np.zeros(n_fft, dtype=np.float32)
     frame = np.zeros(n_fft, dtype=np.float32)
     seen = np.zeros(n_fft // 2 + 1, dtype=np.complex64)
-    train = np.zeros(hop, dtype=np.float32)
+    train, shares = np.zeros(hop, dtype=np.float32), np.zeros(features.shape[1] - front.CUES, dtype=np.float32)
     cues, axis = np.zeros(excitation.CUES, dtype=np.float32), np.zeros(1, dtype=np.int64)
     before = 0.0
     for t in range(x.size // hop):
@@ -65,7 +65,7 @@ def _describe_clip(x, hop, sample_rate, window, table, lower, weight, seed, feat
         excitation.excite(state, table, sample_rate, chunk, train, cues)
         stft.analyse(history, chunk, window, frame, seen, axis)
         power = front.frame_power(seen, window_power)
-        front.describe(seen, power, window_power, cues, lower, weight, features[t])
+        front.describe(seen, power, window_power, cues, lower, weight, shares, features[t])
         active[t] = np.float32(1.0) if power > front.ACTIVE_POWER else np.float32(0.0)
         if heard:
             level = np.sqrt(power)

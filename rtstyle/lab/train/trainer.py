@@ -17,8 +17,9 @@ from torch import Tensor
 
 from rtstyle.corpus.pairs import PairCorpus
 from rtstyle.dsp import front
+from rtstyle.dsp.minphase import phase_per_gain
 from rtstyle.lab.nets.latent import LatentNet, LatentShape
-from rtstyle.lab.nets.spectral import SpectralNet, SpectralShape, band_spread, gliding_mean, least_phase
+from rtstyle.lab.nets.spectral import SpectralNet, SpectralShape, band_spread, gliding_mean
 from rtstyle.lab.nets.streaming import Past, adapt
 from rtstyle.lab.train.adversary import Discriminator, discriminator_loss, generator_loss
 from rtstyle.lab.train.batches import Analyser, Batch, Batches, Clip
@@ -197,9 +198,9 @@ class Trainer:
 
     @lru_cache  # noqa: B019 - a trainer lives as long as its process
     def filters(self, n_fft: int) -> tuple[Tensor, Tensor]:
-        """`band_spread` of the network's bands over the bins of a window, and their `least_phase`."""
+        """`band_spread` of the network's bands over the bins of a window, and the phase of least delay per log gain."""
         spread = band_spread(n_fft, self.shape)
-        return spread.to(self.device), least_phase(spread).to(self.device)
+        return spread.to(self.device), torch.from_numpy(phase_per_gain(spread.numpy()).T).to(self.device)
 
     @lru_cache  # noqa: B019
     def ear(self, n_fft: int) -> tuple[Tensor, Tensor]:
