@@ -16,6 +16,7 @@ their phase, and gains that followed it would put lines between the partials.
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rtstyle.dsp import bands as erb
 from rtstyle.dsp import stft
@@ -25,6 +26,8 @@ from rtstyle.dsp.minphase import minimum_phase
 
 SOURCES: Final = 3  # input, pulses, noise: the order of the gains
 CUES: Final = 3  # after the bands: log period, steadiness (see `excitation`), level
+WANDERERS: Final = 24  # after the cues: random walks of power one, a third each at these time constants
+WANDER_SECONDS: Final = (0.004, 0.02, 0.08)
 GLIDE_SECONDS: Final = 0.004  # time constant of the gains
 CLOSED: Final = 1e-6  # linear gain that counts as none: -120 dB
 CLOSED_LOG: Final = -13.815511  # its logarithm
@@ -33,7 +36,13 @@ ACTIVE_POWER: Final = 1e-6  # mean square above which a frame counts as playing:
 
 def feature_width(bands: int) -> int:
     """Width F of the feature vector of `bands` bands. `[any]`"""
-    return bands + CUES
+    return bands + CUES + WANDERERS
+
+
+def wander_speeds(hop: int, sample_rate: float) -> NDArray[np.float32]:
+    """Share of the way that each wanderer goes in a hop, float32[WANDERERS]. `[control]`"""
+    seconds = np.repeat(WANDER_SECONDS, WANDERERS // len(WANDER_SECONDS))
+    return (1.0 - np.exp(-hop / (seconds * sample_rate))).astype(np.float32)
 
 
 @kernel
@@ -47,15 +56,24 @@ def frame_power(spectrum: Any, window_power: Any) -> Any:
 
 @kernel
 def describe(
-    spectrum: Any, power: Any, window_power: Any, cues: Any, lower: Any, weight: Any, shares: Any, features: Any
+    spectrum: Any,
+    power: Any,
+    window_power: Any,
+    cues: Any,
+    wanderers: Any,
+    lower: Any,
+    weight: Any,
+    shares: Any,
+    features: Any,
 ) -> None:
     """Write the feature vector of one frame. `[audio]`
 
-    spectrum: complex64[bins]. power: its `frame_power`. cues: float32[2] from `excitation.excite`. lower, weight: from
-    `bands.band_layout`. shares: float32[B], scratch. features: float32[B + CUES], overwritten: per band
-    1 + ln(share of the frame's power) / 8, then log period, steadiness and 1 + log10(power) / 5, all within about -1..1.
+    spectrum: complex64[bins]. power: its `frame_power`. cues: float32[2] from `excitation.excite`. wanderers:
+    float32[WANDERERS] from `wander`. lower, weight: from `bands.band_layout`. shares: float32[B], scratch. features:
+    float32[F], overwritten: per band 1 + ln(share of the frame's power) / 8, then log period, steadiness and
+    1 + log10(power) / 5, then the wanderers, all within about -1..1.
     """
-    count = features.size - CUES
+    count = shares.size
     erb.band_power(spectrum, lower, weight, shares)
     total = power * (spectrum.size - 1) * window_power + 1e-7
     for b in range(count):
@@ -66,6 +84,8 @@ def describe(
     features[count] = cues[0]
     features[count + 1] = cues[1]
     features[count + 2] = np.float32(1.0 + 0.2 * np.log10(power + 1e-10))
+    for i in range(WANDERERS):
+        features[count + CUES + i] = np.float32(0.3) * wanderers[i]
 
 
 @kernel
@@ -83,6 +103,20 @@ def white(seed: Any, noise: Any) -> None:
         bits = state * np.uint64(2685821657736338717)
         noise[n] = np.float32(np.int32(bits >> np.uint64(32))) * scale
     seed[0] = state
+
+
+@kernel
+def wander(seed: Any, speeds: Any, draws: Any, wanderers: Any) -> None:
+    """Move the wanderers by one hop. `[audio]`
+
+    No instrument holds a partial still, and a network that only knows what was played could only repeat its flutter: what
+    the target adds of its own it makes of these. seed: see `white`. speeds: from `wander_speeds`. draws: float32[WANDERERS],
+    scratch. wanderers: float32[WANDERERS], zeros at reset.
+    """
+    white(seed, draws)
+    for i in range(WANDERERS):
+        step = np.sqrt((np.float32(2.0) - speeds[i]) / speeds[i])  # so that their mean square becomes one
+        wanderers[i] += speeds[i] * (step * draws[i] - wanderers[i])
 
 
 @kernel

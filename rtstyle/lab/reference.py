@@ -13,7 +13,7 @@ from rtstyle.lab.nets.spectral import SpectralShape
 from rtstyle.lab.nets.streaming import Past, adapt
 from rtstyle.lab.train.batches import Analyser
 from rtstyle.lab.train.trainer import Net, encode
-from rtstyle.runtime.layout import NOISE_SEED
+from rtstyle.runtime.layout import NOISE_SEED, WANDER_SEED
 from rtstyle.runtime.model import load_model
 
 Statistics = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -27,7 +27,7 @@ def analyser_of(net: Net) -> Analyser:
         made = Analyser("latent", shape.hop, shape.sample_rate)
     else:
         made = Analyser("spectral", shape.hop, shape.sample_rate, shape.n_fft, shape.bands)
-    made.seed[0] = NOISE_SEED
+    made.seed[:] = NOISE_SEED, WANDER_SEED
     return made
 
 
@@ -49,7 +49,7 @@ def source_spectra(analyser: Analyser, x: NDArray[np.float32]) -> NDArray[np.com
                 chunk,
                 train,
                 noise,
-                analyser.seed,
+                analyser.seed[:1],
                 histories,
                 analyser.window,
                 power,

@@ -36,4 +36,5 @@ def enter_hop(table: Any, x: Any, clean: Any, pulses: Any, cues: Any, state: Any
 def reset_entry(table: Any) -> None:
     """Forget the past of the excitation and start the noise anew. `[audio]`"""
     excitation.reset(carray(float64_at(table[at.EXCITATION]), (table[at.EXCITATION_SIZE],)))
-    carray(uint64_at(table[at.SEED]), (1,))[0] = np.uint64(at.NOISE_SEED)
+    seeds = carray(uint64_at(table[at.SEED]), (2,))
+    seeds[0], seeds[1] = np.uint64(at.NOISE_SEED), np.uint64(at.WANDER_SEED)

@@ -15,7 +15,7 @@ LATENT, STYLED, STYLE, AMOUNT, ACTIVE = range(8, 13)
 # Statistics: float64 (1 + 2 C,), float32 (2 C,), (S, C), (S, C); float64 (2,): frames of the prior, of the memory.
 STATISTICS, PRIOR, MEANS, DEVIATIONS, SPANS = range(13, 18)
 # Entry of both kinds: float32 (H,) cleaned input, (H,) pulses, (2,) cues; float64 state and float32 table of the
-# excitation; uint64 (1,) generator of the noise.
+# excitation; uint64 (2,) generators of the noise and of the random walks.
 CLEAN, PULSES, CUES, EXCITATION, EXCITATION_SIZE, PULSE_TABLE, SEED = range(18, 25)
 # What the model takes and gives: float32 (T, F) or (3, T H); (T, 3 B) or (1, T H).
 ENTRY, RESULT = 25, 26
@@ -34,15 +34,19 @@ BAD_SAMPLES, FAILURES = 43, 44
 RISE, NOISE_HOP, GLIDE, SEEN, RESPONSE, SHARE = range(45, 51)
 # Spectral: float32 (B, K) phase of a filter per log gain; scratch, float32 (2, 2, K) and (3 B,).
 TURN, POLAR, WANTED = range(51, 54)
-SLOTS: Final = 54
+# Spectral: float32 (W,), the random walks among the features, how fast they are, scratch.
+WANDERERS, SPEEDS, DRAWS = range(54, 57)
+SLOTS: Final = 57
 
 # Values of KIND.
 CLOSED, SPECTRAL, LATENT_KIND = range(3)
 
 NOISE_SEED: Final = 0x9E3779B97F4A7C15  # the golden ratio: any odd constant would do
+WANDER_SEED: Final = 0xB7E151628AED2A6B  # e
 
 # What a step writes before it reads, or `reset` clears.
 TRANSIENT: Final = (
     *(LATENT, STYLED, STYLE, AMOUNT, ACTIVE, STATISTICS, CLEAN, PULSES, CUES, EXCITATION, SEED, ENTRY, RESULT),
     *(HISTORIES, TAIL, FRAME, SPECTRA, MIXED, LEVEL, NOISE_HOP, GLIDE, SEEN, RESPONSE, POLAR, WANTED),
+    *(WANDERERS, DRAWS),
 )

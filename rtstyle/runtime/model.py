@@ -171,7 +171,7 @@ def _load(bundle: Bundle, device: str, threads: int, prefer: str, levels: int) -
     memory.keep(at.EXCITATION, excitation.new_state())
     memory.numbers({at.EXCITATION_SIZE: memory.arrays[at.EXCITATION].size})
     memory.keep(at.PULSE_TABLE, excitation.pulse_table())
-    memory.zeros(at.SEED, (1,), np.uint64)
+    memory.zeros(at.SEED, (2,), np.uint64)
     if spectral:
         prepare_spectral(memory, bundle, hops)
         sizes = (bundle.frontend.features, front.SOURCES * bundle.frontend.bands)

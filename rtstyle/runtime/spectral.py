@@ -41,6 +41,9 @@ def prepare_spectral(memory: Memory, bundle: Bundle, hops: int) -> None:
     memory.zeros(at.TAIL, (synthesis.size,), np.float32)
     memory.zeros(at.AXIS, (1,), np.int64)
     memory.zeros(at.NOISE_HOP, (bundle.hop,), np.float32)
+    memory.keep(at.SPEEDS, front.wander_speeds(bundle.hop, bundle.sample_rate))
+    for slot in (at.WANDERERS, at.DRAWS):
+        memory.zeros(slot, (front.WANDERERS,), np.float32)
     memory.zeros(at.GLIDE, (front.SOURCES, end.bands), np.float32)
     memory.zeros(at.SPECTRA, (hops, front.SOURCES, bins), np.complex64)
     memory.keep(at.TURN, phase_per_gain(bands.band_spread(lower, weight, end.bands)))
@@ -60,7 +63,10 @@ def analyse_hops(table: Any, x: Any, hops: int) -> None:
     pulses = carray(float32_at(table[at.PULSES]), (hop,))
     cues = carray(float32_at(table[at.CUES]), (2,))
     state = carray(float64_at(table[at.EXCITATION]), (table[at.EXCITATION_SIZE],))
-    seed = carray(uint64_at(table[at.SEED]), (1,))
+    seeds = carray(uint64_at(table[at.SEED]), (2,))
+    speeds = carray(float32_at(table[at.SPEEDS]), (front.WANDERERS,))
+    draws = carray(float32_at(table[at.DRAWS]), (front.WANDERERS,))
+    wanderers = carray(float32_at(table[at.WANDERERS]), (front.WANDERERS,))
     histories = carray(float32_at(table[at.HISTORIES]), (front.SOURCES, n_fft))
     noise_hop = carray(float32_at(table[at.NOISE_HOP]), (hop,))
     frame = carray(float32_at(table[at.FRAME]), (n_fft,))
@@ -78,9 +84,10 @@ def analyse_hops(table: Any, x: Any, hops: int) -> None:
     for h in range(hops):
         enter_hop(table, x[h * hop : (h + 1) * hop], clean, pulses, cues, state)
         power = front.listen(
-            clean, pulses, noise_hop, seed, histories, analysis, window_power, rise, frame, seen, spectra[h], axis
+            clean, pulses, noise_hop, seeds[:1], histories, analysis, window_power, rise, frame, seen, spectra[h], axis
         )
-        front.describe(seen, power, window_power, cues, lower, weight, shares, features[h])
+        front.wander(seeds[1:], speeds, draws, wanderers)
+        front.describe(seen, power, window_power, cues, wanderers, lower, weight, shares, features[h])
         active[h] = 1 if power > front.ACTIVE_POWER else 0
 
 
@@ -118,4 +125,7 @@ def reset_spectral(table: Any) -> None:
     tail = carray(float32_at(table[at.TAIL]), (table[at.SYNTHESIS_SIZE],))
     for i in range(tail.size):
         tail[i] = np.float32(0.0)
+    wanderers = carray(float32_at(table[at.WANDERERS]), (front.WANDERERS,))
+    for i in range(front.WANDERERS):
+        wanderers[i] = np.float32(0.0)
     front.reset_glide(carray(float32_at(table[at.GLIDE]), (front.SOURCES, table[at.BANDS])))

@@ -7,6 +7,7 @@ from rtstyle.dsp.minphase import phase_per_gain
 
 BANDS = 80
 LOWER, WEIGHT = bands.band_layout(1024, 48000.0, BANDS)
+WANDERERS = np.zeros(front.WANDERERS, np.float32)
 TURN = phase_per_gain(bands.band_spread(LOWER, WEIGHT, BANDS))
 WINDOW = stft.asymmetric_windows(1024, 64)[0]
 WINDOW_POWER = float(np.sum(WINDOW.astype(np.float64) ** 2))
@@ -20,9 +21,8 @@ def features_of(x: np.ndarray) -> np.ndarray:
     spectrum = spectrum_of(x)
     features = np.zeros(front.feature_width(BANDS), np.float32)
     power = front.frame_power(spectrum, WINDOW_POWER)
-    front.describe(
-        spectrum, power, WINDOW_POWER, np.zeros(2, np.float32), LOWER, WEIGHT, np.zeros(BANDS, np.float32), features
-    )
+    shares, still = np.zeros(BANDS, np.float32), np.zeros(2, np.float32)
+    front.describe(spectrum, power, WINDOW_POWER, still, WANDERERS, LOWER, WEIGHT, shares, features)
     return features
 
 
@@ -35,7 +35,23 @@ def test_bands_of_the_features_do_not_change_with_gain_but_the_level_does() -> N
     x = np.random.default_rng(1).normal(0, 0.1, 1024).astype(np.float32)
     loud, quiet = features_of(x), features_of(0.1 * x)
     assert np.abs(loud[:BANDS] - quiet[:BANDS]).max() < 5e-3
-    assert np.isclose(loud[-1] - quiet[-1], 0.4, atol=1e-3)
+    level = BANDS + front.CUES - 1
+    assert np.isclose(loud[level] - quiet[level], 0.4, atol=1e-3)
+
+
+def test_wanderers_have_power_one_at_their_own_pace() -> None:
+    seed, speeds = np.array([99], np.uint64), front.wander_speeds(64, 48000)
+    draws, wanderers = np.zeros(front.WANDERERS, np.float32), np.zeros(front.WANDERERS, np.float32)
+    seen = np.empty((40000, front.WANDERERS), np.float32)
+    for row in seen:
+        front.wander(seed, speeds, draws, wanderers)
+        row[:] = wanderers
+    late = seen[1000:]
+    assert np.allclose(np.square(late).mean(0), 1.0, rtol=0.3)
+    lag = round(0.02 * 48000 / 64)
+    remembered = (late[lag:] * late[:-lag]).mean(0).reshape(3, -1).mean(1)
+    assert np.allclose(remembered, np.exp(-lag * 64 / 48000 / np.array(front.WANDER_SECONDS)), atol=0.1)
+    assert np.abs(np.corrcoef(late[:, :8].T) - np.eye(8)).max() < 0.15
 
 
 def test_silence_has_finite_features() -> None:

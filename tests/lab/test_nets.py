@@ -13,6 +13,7 @@ from rtstyle.lab.nets.streaming import Past, adapt
 
 SMALL = {"channels": 16, "latent": 8, "style": 8, "units": 2}
 FRAMES = 24
+WIDTH = front.feature_width(80)
 
 
 def make(kind: str) -> SpectralNet | LatentNet:
@@ -25,7 +26,7 @@ def make(kind: str) -> SpectralNet | LatentNet:
 
 def entry(net: SpectralNet | LatentNet) -> torch.Tensor:
     torch.manual_seed(4)
-    return torch.randn(1, 3, FRAMES * net.shape.hop) * 0.1 if net.kind == "latent" else torch.randn(1, FRAMES, 83)
+    return torch.randn(1, 3, FRAMES * net.shape.hop) * 0.1 if net.kind == "latent" else torch.randn(1, FRAMES, WIDTH)
 
 
 @torch.no_grad()
@@ -124,7 +125,7 @@ def test_two_layers_may_not_share_a_state() -> None:
 
 def test_log_gains_stay_finite_for_wild_input() -> None:
     net = make("spectral")
-    gains = play(net, torch.full((1, FRAMES, 83), 50.0), [FRAMES], torch.full((1, 1, 16), 100.0), 1.0)
+    gains = play(net, torch.full((1, FRAMES, WIDTH), 50.0), [FRAMES], torch.full((1, 1, 16), 100.0), 1.0)
     assert np.isfinite(gains.numpy()).all()
 
 

@@ -11,8 +11,8 @@ from rtstyle.lab.nets.spectral import SpectralShape, band_spread
 from rtstyle.lab.reference import BLOCKS, analyser_of, filter_sources, parity, source_spectra
 from rtstyle.lab.train.adversary import Discriminator, discriminator_loss
 from rtstyle.lab.train.batches import Batch, Batches
-from rtstyle.lab.train.losses import frame_loss, hearing, relative_powers
-from rtstyle.lab.train.trainer import NETS, SHAPES, Plan, Trainer, load_net
+from rtstyle.lab.train.losses import flutter_loss, frame_loss, hearing, relative_powers
+from rtstyle.lab.train.trainer import NETS, SHAPES, Plan, Trainer, load_net, power_of
 
 SMALL = {"channels": 24, "latent": 8, "style": 8, "units": 2}
 
@@ -88,10 +88,19 @@ def test_loss_is_least_for_the_target_itself_and_knows_haze() -> None:
     target = torch.fft.rfft(frames)
 
     def distance(played: torch.Tensor) -> float:
-        return float(frame_loss(*relative_powers(torch.fft.rfft(played), target), spread, weight)[0])
+        powers = relative_powers(power_of(torch.fft.rfft(played)), power_of(target))
+        return float(frame_loss(*powers, spread, weight)[0])
 
     assert distance(frames) < 0.01 < distance(hazy) < distance(frames.flip(1).cumsum(2))
     assert distance(frames) < distance(0.5 * frames)
+
+
+def test_flutter_is_compared_in_amount_not_in_time() -> None:
+    torch.manual_seed(0)
+    spread = band_spread(1024, SpectralShape())
+    steady = torch.ones(1, 400, 513)
+    one, two = (torch.exp(torch.randn(1, 400, 1)) * steady for _ in range(2))
+    assert float(flutter_loss(one, two, spread)) < 0.15 * float(flutter_loss(steady, two, spread))
 
 
 def test_loss_hears_what_the_stage_plays(tmp_path: Path) -> None:
@@ -104,7 +113,8 @@ def test_loss_hears_what_the_stage_plays(tmp_path: Path) -> None:
     clip = trainer.analyser.clip(x[:, :-64])
     batch = Batch(clip, clip, torch.from_numpy(played[64:])[None], ["bright"])  # on stage it comes a hop later
     for n_fft in (512, 1024, 2048):
-        power_y, power_t = trainer.powers(gains[:, :-1], batch, n_fft, 100)  # long after the filters have settled
+        # long after the filters have settled
+        power_y, power_t = relative_powers(*trainer.powers(gains[:, :-1], batch, n_fft, 100))
         apart = (torch.log(power_y + 1e-5) - torch.log(power_t + 1e-5)).abs()
         assert float(apart.mean()) < 0.1
 

@@ -20,6 +20,7 @@ from rtstyle.lab.nets.pqmf import Pqmf
 from rtstyle.lab.nets.streaming import CausalConv, Past, StyledUnit
 
 COMB_BANDS = 2  # of the pulses, up to 3 kHz: a comb that says where the partials are
+CHANCE_BANDS = 2  # of the noise: the flutter of its spectrum, of which the decoder makes that of the target
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ class LatentEncoder(nn.Module):
         self.pqmf = Pqmf(shape.bands, shape.attenuation_db)
         self.spectrum = BandSpectrum("spectrum", shape.bands, shape.hop // shape.bands)
         self.comb = BandSpectrum("comb", COMB_BANDS, shape.hop // shape.bands)
+        self.chance = BandSpectrum("chance", CHANCE_BANDS, shape.hop // shape.bands)
         self.stem = CausalConv("stem", self.spectrum.width + self.comb.width, c, 1)
         self.convs = nn.ModuleList([CausalConv("encoder1", c, c, 2), CausalConv("encoder2", c, c, 4)])
         self.out = nn.Linear(c, 2 * shape.latent)
@@ -104,6 +106,7 @@ class LatentEncoder(nn.Module):
         silu = nn.functional.silu
         bands = self.pqmf.analyse(audio, past)
         described = self.spectrum(bands[..., : self.shape.bands], past)
+        chance = self.chance(bands[..., 2 * self.shape.bands : 2 * self.shape.bands + CHANCE_BANDS], past)
         comb = self.comb(bands[..., self.shape.bands : self.shape.bands + COMB_BANDS], past)
         h = silu(self.stem(torch.cat([described, comb], dim=2), past))
         for conv in self.convs:
@@ -112,7 +115,7 @@ class LatentEncoder(nn.Module):
         bins, count = self.spectrum.bins, self.shape.bands
         coarse = described[..., :-1].reshape(described.shape[0], -1, bins, count)
         # per band its mean log share, in the two lowest bands every bin: where the source has its energy
-        skip = torch.cat([coarse.mean(2), coarse[..., 0], coarse[..., 1], described[..., -1:], comb], dim=2)
+        skip = torch.cat([coarse.mean(2), coarse[..., 0], coarse[..., 1], described[..., -1:], comb, chance], dim=2)
         return mean, log_variance, bands, skip
 
 
@@ -198,7 +201,7 @@ class LatentNet(nn.Module):
         super().__init__()
         self.shape = shape
         self.encoder = LatentEncoder(shape)
-        skip = shape.bands + 2 * self.encoder.spectrum.bins + 1 + self.encoder.comb.width
+        skip = shape.bands + 2 * self.encoder.spectrum.bins + 1 + self.encoder.comb.width + self.encoder.chance.width
         self.decoder = LatentDecoder(shape, skip=skip)
 
     @property

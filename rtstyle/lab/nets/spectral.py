@@ -96,7 +96,7 @@ class SpectralEncoder(nn.Module):
         super().__init__()
         c, self.bands = shape.channels, shape.bands
         self.axis = HarmonicAxis(shape.n_fft, shape.sample_rate, shape.bands)
-        self.stem = CausalConv("stem", skip_width(shape), c, 1)
+        self.stem = CausalConv("stem", skip_width(shape) - front.WANDERERS, c, 1)
         self.vgg = nn.ModuleList([CausalConv("vgg1", c, c // 2, 2), CausalConv("vgg2", c // 2, c // 2, 4)])
         self.expand = nn.Linear(c, c)
         self.depthwise = DepthwiseConv("mbconv", c, 8)
@@ -108,14 +108,15 @@ class SpectralEncoder(nn.Module):
         silu = nn.functional.silu
         fundamental = partial_frequency(features, self.bands)
         partials = self.axis.at_partials(features[..., : self.bands], fundamental)
-        features = torch.cat([features, partials], dim=2)
-        stem = silu(self.stem(features, past))
+        heard, wanderers = features.split([self.bands + front.CUES, front.WANDERERS], dim=2)
+        heard = torch.cat([heard, partials], dim=2)  # chance is for the decoder alone
+        stem = silu(self.stem(heard, past))
         vgg = stem
         for conv in self.vgg:
             vgg = silu(conv(vgg, past))
         mobile = silu(self.depthwise(silu(self.expand(stem)), past))
         mobile = self.project(self.gate(mobile))
-        return self.join(torch.cat([vgg, mobile], dim=2)), features
+        return self.join(torch.cat([vgg, mobile], dim=2)), torch.cat([heard, wanderers], dim=2)
 
 
 class SpectralDecoder(nn.Module):

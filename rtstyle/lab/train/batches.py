@@ -47,7 +47,7 @@ class Batch:
 
 
 @kernel
-def _describe_clip(x, hop, sample_rate, window, table, lower, weight, seed, features, active, audio, heard):
+def _describe_clip(x, hop, sample_rate, window, table, lower, weight, seed, speeds, features, active, audio, heard):
     """Fill features and activity of one clip, as `front.listen` hears it, and, if `heard`, its three sources. `[any]`"""
     n_fft = window.size
     window_power = 0.0
@@ -57,7 +57,8 @@ def _describe_clip(x, hop, sample_rate, window, table, lower, weight, seed, feat
     history = np.zeros(n_fft, dtype=np.float32)
     frame = np.zeros(n_fft, dtype=np.float32)
     seen = np.zeros(n_fft // 2 + 1, dtype=np.complex64)
-    train, shares = np.zeros(hop, dtype=np.float32), np.zeros(features.shape[1] - front.CUES, dtype=np.float32)
+    train, shares = np.zeros(hop, dtype=np.float32), np.zeros(lower.max() + 2, dtype=np.float32)
+    wanderers, draws = np.zeros(front.WANDERERS, dtype=np.float32), np.zeros(front.WANDERERS, dtype=np.float32)
     cues, axis = np.zeros(excitation.CUES, dtype=np.float32), np.zeros(1, dtype=np.int64)
     before = 0.0
     for t in range(x.size // hop):
@@ -65,11 +66,12 @@ def _describe_clip(x, hop, sample_rate, window, table, lower, weight, seed, feat
         excitation.excite(state, table, sample_rate, chunk, train, cues)
         stft.analyse(history, chunk, window, frame, seen, axis)
         power = front.frame_power(seen, window_power)
-        front.describe(seen, power, window_power, cues, lower, weight, shares, features[t])
+        front.wander(seed[1:], speeds, draws, wanderers)
+        front.describe(seen, power, window_power, cues, wanderers, lower, weight, shares, features[t])
         active[t] = np.float32(1.0) if power > front.ACTIVE_POWER else np.float32(0.0)
         if heard:
             level = np.sqrt(power)
-            front.stack_sources(chunk, train, before, level, seed, audio[:, t * hop : (t + 1) * hop])
+            front.stack_sources(chunk, train, before, level, seed[:1], audio[:, t * hop : (t + 1) * hop])
             before = level
 
 
@@ -98,7 +100,8 @@ class Analyser:
         self.window = stft.asymmetric_windows(n_fft, min(hop, n_fft // 4))[0]
         self.lower, self.weight = bands.band_layout(n_fft, sample_rate, band_count)
         self.table = excitation.pulse_table()
-        self.seed = np.array([seed * 2654435761 + 88172645463325252], dtype=np.uint64)
+        self.seed = np.array([seed * 2654435761 + 88172645463325252, seed * 40503 + 12345677], dtype=np.uint64)
+        self.speeds = front.wander_speeds(hop, sample_rate)
 
     def clip(self, x: Samples, heard: bool = True) -> Clip:
         """x: float32[batch, samples]. heard: whether a spectral clip's sources are wanted, not its features alone."""
@@ -112,10 +115,10 @@ class Analyser:
         cues, pulses = np.zeros(excitation.CUES, np.float32), np.zeros(samples, np.float32)
         for b in range(batch):
             if self.kind == "latent":
-                _latent_rows(x[b], self.hop, rate, self.table, self.seed, cues, pulses, active[b], audio[b])
+                _latent_rows(x[b], self.hop, rate, self.table, self.seed[:1], cues, pulses, active[b], audio[b])
             else:
                 _describe_clip(
-                    *(x[b], self.hop, rate, self.window, self.table, self.lower, self.weight, self.seed),
+                    *(x[b], self.hop, rate, self.window, self.table, self.lower, self.weight, self.seed, self.speeds),
                     *(features[b], active[b], audio[b], heard),
                 )
         return Clip(torch.from_numpy(features), torch.from_numpy(audio), torch.from_numpy(active)[..., None])

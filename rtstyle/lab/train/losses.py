@@ -1,8 +1,13 @@
 """Spectral distances between what a network plays and the aligned target."""
 
-import torch
-from torch import Tensor
+import math
 
+import torch
+from torch import Tensor, nn
+
+SMOOTHED = 6  # frames, 40 ms
+LAGS = (1, 3, 9)  # frames, 7 to 60 ms
+FLUTTER_FLOOR = 3e-6
 WORST = 4.0  # relative error of one clip above which it teaches no more: a target that is all but silent would drown the rest
 
 
@@ -21,20 +26,23 @@ def log_distance(found: Tensor, wanted: Tensor, floor: float, weight: Tensor | f
     return ((torch.log(found + floor) - torch.log(wanted + floor)).abs() * weight).mean()
 
 
-def relative_powers(played: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Powers of complex spectra (batch, frames, bins) over the louder of the target's frame and 30 dB below its mean."""
-    power_y = played.real.square() + played.imag.square()
-    power_t = target.real.square() + target.imag.square()
+def relative_powers(power_y: Tensor, power_t: Tensor) -> tuple[Tensor, Tensor]:
+    """Powers (batch, frames, bins) over the louder of the target's frame and 30 dB below its mean."""
     frame = power_t.sum(2, keepdim=True)
     level = torch.maximum(frame, 1e-3 * frame.mean(1, keepdim=True)) + 1e-6
     return power_y / level, power_t / level
 
 
+def over_time(power: Tensor) -> Tensor:
+    """Mean powers over SMOOTHED frames: how loud every bin is, whatever it flutters."""
+    return nn.functional.avg_pool2d(power[:, None], (SMOOTHED, 1), (SMOOTHED // 2, 1))[:, 0]
+
+
 def frame_loss(power_y: Tensor, power_t: Tensor, spread: Tensor, weight: Tensor) -> tuple[Tensor, dict[str, float]]:
     """Distance of aligned frames: bands (envelope), bins (partials against haze), magnitudes (the loudest partials).
 
-    power_y, power_t: (batch, frames, bins), see `relative_powers`. spread: (bins, bands), the triangular bands. weight:
-    (bins), see `hearing`.
+    power_y, power_t: (batch, frames, bins), `relative_powers` of `over_time`. spread: (bins, bands), the triangular bands.
+    weight: (bins), see `hearing`.
     """
     band = log_distance(power_y @ spread, power_t @ spread, 3e-6)
     bins = log_distance(power_y, power_t, 3e-7, weight)
@@ -43,3 +51,19 @@ def frame_loss(power_y: Tensor, power_t: Tensor, spread: Tensor, weight: Tensor)
     linear = torch.sqrt(convergence + 1e-6).clamp(max=WORST).mean()
     loss = band + 0.5 * bins + linear
     return loss, {"band": float(band.detach()), "bins": float(bins.detach()), "linear": float(linear.detach())}
+
+
+def flutter_loss(power_y: Tensor, power_t: Tensor, spread: Tensor) -> Tensor:
+    """How differently the bands move from frame to frame, whenever they do: the same amount of flutter, not the same one.
+
+    A distance to the target's own frames would be least without any flutter, as nobody can foresee it; and partials that
+    stand still are what tells an organ from a bow. power_y, power_t: (batch, frames, bins), `relative_powers`. For each of
+    LAGS, the mean change of each band's log power over that many frames; bands count as far as the target is heard there.
+    """
+    found, wanted = (torch.log(power @ spread + FLUTTER_FLOOR) for power in (power_y, power_t))
+    heard = wanted.detach().mean(1) - math.log(FLUTTER_FLOOR)
+    apart = sum(
+        ((found[:, lag:] - found[:, :-lag]).abs().mean(1) - (wanted[:, lag:] - wanted[:, :-lag]).abs().mean(1)).abs()
+        for lag in LAGS
+    )
+    return torch.as_tensor((apart * heard).sum() / heard.sum().clamp(min=1e-3) / len(LAGS))

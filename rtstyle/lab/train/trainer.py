@@ -23,7 +23,7 @@ from rtstyle.lab.nets.spectral import SpectralNet, SpectralShape, band_spread, g
 from rtstyle.lab.nets.streaming import Past, adapt
 from rtstyle.lab.train.adversary import Discriminator, discriminator_loss, generator_loss
 from rtstyle.lab.train.batches import Analyser, Batch, Batches, Clip
-from rtstyle.lab.train.losses import frame_loss, hearing, relative_powers
+from rtstyle.lab.train.losses import flutter_loss, frame_loss, hearing, over_time, relative_powers
 
 Net = SpectralNet | LatentNet
 SHAPES = {"spectral": SpectralShape, "latent": LatentShape}
@@ -49,10 +49,16 @@ class Plan:
     seed: int = 0
     kl: float = 1e-4
     average: float = 0.999
-    adversary_from: float = 0.5  # share of the minutes after which the discriminator plays along; 1: never
+    flutter: float = 2.0  # weight of the flutter of the bands
+    adversary_from: float = 0.3  # share of the minutes after which the discriminator plays along; 1: never
     fooling: float = 0.25  # weight of the discriminator's score
     matching: float = 2.0  # weight of the distance of its maps
     styles: tuple[str, ...] = STYLES
+
+
+def power_of(spectrum: Tensor) -> Tensor:
+    """Square of the magnitude of complex values."""
+    return spectrum.real.square() + spectrum.imag.square()
 
 
 class StyleBank:
@@ -169,7 +175,7 @@ class Trainer:
         return out.float(), divergence
 
     def powers(self, played: Tensor, batch: Batch, n_fft: int, first: int = 0) -> tuple[Tensor, Tensor]:
-        """Powers of played and target in Hann windows of n_fft samples, (batch, windows, bins), see `relative_powers`.
+        """Powers of played and target in Hann windows of n_fft samples, (batch, windows, bins).
 
         first: hops by which the first window is moved; the windows follow at STRIDE_SECONDS, past the first WARM_SECONDS.
         """
@@ -185,7 +191,7 @@ class Trainer:
             late = self.net.latency
             spectrum = spectra(played[:, begin * shape.hop + late :])
             wanted = spectra(batch.target[:, begin * shape.hop : batch.target.shape[1] - late])
-            return relative_powers(spectrum, wanted)
+            return power_of(spectrum), power_of(wanted)
         wanted = spectra(batch.target[:, begin * shape.hop :])
         starts = begin + stride * torch.arange(wanted.shape[1])
         mean = gliding_mean(played.shape[1], starts, n_fft, shape.hop, shape.sample_rate).to(self.device)
@@ -194,7 +200,7 @@ class Trainer:
         spread, phase = self.filters(n_fft)
         response = torch.polar(torch.exp(logs[:, :, :2] @ spread.T), logs[:, :, :2] @ phase.T)
         noise = torch.exp(logs[:, :, 2]) @ spread.T * sources[:, 2]
-        return relative_powers((response * sources[:, :2].transpose(1, 2)).sum(2) + noise, wanted)
+        return power_of((response * sources[:, :2].transpose(1, 2)).sum(2) + noise), power_of(wanted)
 
     @lru_cache  # noqa: B019 - a trainer lives as long as its process
     def filters(self, n_fft: int) -> tuple[Tensor, Tensor]:
@@ -220,8 +226,12 @@ class Trainer:
         total, parts = torch.zeros((), device=self.device), {}
         for n_fft in sizes:
             power_y, power_t = self.powers(played, batch, n_fft, first)
-            part, parts = frame_loss(power_y, power_t, *self.ear(n_fft))
-            total = total + part / len(sizes)
+            spread, weight = self.ear(n_fft)
+            part, parts = frame_loss(*relative_powers(over_time(power_y), over_time(power_t)), spread, weight)
+            power_y, power_t = relative_powers(power_y, power_t)
+            flutter = flutter_loss(power_y, power_t, spread)
+            parts["flutter"] = float(flutter.detach())
+            total = total + (part + plan.flutter * flutter) / len(sizes)
             if n_fft == ADVERSARY_WINDOW and self.adversary is not None and sample:
                 labels = self.adversary.labels(batch.voices)
                 with torch.autocast(self.device, torch.bfloat16):
