@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from rtstyle.lab.export.bundle import export_tiny
+from rtstyle.lab.knockout import held_out_loss, pieces
 from rtstyle.lab.nets.spectral import SpectralShape, band_spread
 from rtstyle.lab.reference import BLOCKS, analyser_of, filter_sources, parity, source_spectra
 from rtstyle.lab.train.adversary import Discriminator, discriminator_loss
@@ -161,3 +162,16 @@ def test_exported_graphs_play_as_torch_does_at_every_block(kind: str, tmp_path: 
     apart = parity(net, bundle, style, neutral, x)
     assert set(apart) == {block for block in BLOCKS if block % bundle.hop == 0}
     assert max(apart.values()) < 1e-4
+
+
+@pytest.mark.parametrize("kind", ["spectral", "latent"])
+def test_knocking_a_piece_out_tells_and_leaves_the_network_as_it_was(kind: str, tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    trainer = Trainer(Plan(kind, batch=2, seconds=0.3, styles=()), Tones(), tmp_path, shape=SMALL)
+    for parameter in trainer.net.parameters():  # outputs that start at zero would hide a piece
+        parameter.data += 0.05 * torch.randn_like(parameter)
+    batches = [Batches(Tones(), trainer.analyser, size=2, seconds=0.3, seed=1, identity=0.0).make()]
+    whole = held_out_loss(trainer, batches)
+    for name, make in pieces(trainer).items():
+        assert held_out_loss(trainer, batches, make()) != whole, name
+    assert held_out_loss(trainer, batches) == whole

@@ -1,6 +1,6 @@
 """The documents of a bundle: its card with measured quality and sources, a performance before and after, a picture.
 
-python -m rtstyle.lab.export.card models/NAME --evaluation FOLDER
+python -m rtstyle.lab.export.card models/NAME --evaluation FOLDER [--pieces FILE]
 """
 
 import io
@@ -18,6 +18,10 @@ from rtstyle.performance import PERFORMANCE
 from rtstyle.runtime.model import load_model
 
 EXCERPT_SECONDS = 6.0
+KNOCKOUT = (
+    "Loss on libraries held out of training, whole and with one piece at a time saying nothing but its mean",
+    "(`python -m rtstyle.lab.knockout`): what the network leans on, not what it would have learnt without.",
+)
 
 
 def play_aligned(bundle: Bundle, audio: NDArray[np.float32], style: int) -> NDArray[np.float32]:
@@ -39,7 +43,7 @@ def ogg(audio: NDArray[np.float32], rate: int) -> bytes:
     return buffer.getvalue()
 
 
-def card_text(bundle: Bundle, evaluation: Path | None) -> str:
+def card_text(bundle: Bundle, evaluation: Path | None, pieces: Path | None = None) -> str:
     """The card: what it is, how good it was measured to be, what it was made of. `[control]`"""
     manifest = bundle.manifest
     measured = "Not evaluated yet: run `rtstyle evaluate`.\n"
@@ -48,6 +52,10 @@ def card_text(bundle: Bundle, evaluation: Path | None) -> str:
         if not report.is_file():
             raise FileError(f"{report} is missing; make it by `rtstyle evaluate {bundle.name} --out {evaluation}`.")
         measured = report.read_text(encoding="utf-8").split("\n", 1)[1].strip().replace("\n## ", "\n### ") + "\n"
+    leaning = []
+    if pieces is not None:
+        text = pieces.read_text(encoding="utf-8").strip()
+        leaning = ["## What it leans on", "", *KNOCKOUT, "", *text.splitlines(), ""]
     lines = [
         f"# {bundle.name}",
         "",
@@ -64,6 +72,7 @@ def card_text(bundle: Bundle, evaluation: Path | None) -> str:
         "## Measured",
         "",
         measured,
+        *leaning,
         "## Trained on",
         "",
         *(f"- {line}" for line in manifest.attribution.splitlines()),
@@ -72,7 +81,7 @@ def card_text(bundle: Bundle, evaluation: Path | None) -> str:
     return "\n".join(lines)
 
 
-def write_card(folder: Path, evaluation: Path | None = None) -> Bundle:
+def write_card(folder: Path, evaluation: Path | None = None, pieces: Path | None = None) -> Bundle:
     """Add card.md, before.ogg, after.ogg and spectrogram.png to a bundle. `[control]`"""
     bundle = load_bundle(folder)
     audio, rate = soundfile.read(PERFORMANCE, dtype="float32")
@@ -83,7 +92,7 @@ def write_card(folder: Path, evaluation: Path | None = None) -> Bundle:
     try:
         write_picture(picture, [("flute, rendered", excerpt), (bundle.styles[style].name, played)], rate, bundle.name)
         documents = {
-            "card.md": card_text(bundle, evaluation).encode(),
+            "card.md": card_text(bundle, evaluation, pieces).encode(),
             "before.ogg": ogg(excerpt, rate),
             "after.ogg": ogg(played, rate),
             "spectrogram.png": picture.read_bytes(),
@@ -93,9 +102,12 @@ def write_card(folder: Path, evaluation: Path | None = None) -> Bundle:
     return update_bundle(folder, documents)
 
 
-def main(folder: Path, *, evaluation: Path | None = None) -> None:
-    """Write the documents of the bundle FOLDER; EVALUATION is what `rtstyle evaluate --out` wrote."""
-    print(write_card(folder, evaluation).path)
+def main(folder: Path, *, evaluation: Path | None = None, pieces: Path | None = None) -> None:
+    """Write the documents of the bundle FOLDER.
+
+    EVALUATION is what `rtstyle evaluate --out` wrote, PIECES what `python -m rtstyle.lab.knockout` printed.
+    """
+    print(write_card(folder, evaluation, pieces).path)
 
 
 if __name__ == "__main__":
