@@ -47,6 +47,7 @@ def pieces(trainer: Trainer) -> dict[str, Callable[[], object]]:
     net = trainer.net
     encoder, decoder = net.encoder, net.decoder
     found: dict[str, Callable[[], object]] = {"the latent as a whole": lambda: _output_is_mean(_last(encoder))}
+    found["flutter"] = lambda: _output_is_mean(decoder.mixtures)
     if net.kind == "spectral":
         found |= {
             "VGG branch of the encoder": lambda: _output_is_mean(encoder.vgg[-1]),
@@ -58,7 +59,6 @@ def pieces(trainer: Trainer) -> dict[str, Callable[[], object]]:
     else:
         found |= {
             "comb of the pulses": lambda: _output_is_mean(encoder.comb),
-            "flutter of the noise": lambda: _output_is_mean(encoder.chance),
         }
     return found
 

@@ -122,9 +122,9 @@ class LatentEncoder(nn.Module):
 class LatentDecoder(nn.Module):
     """styled (batch, T, C), style (batch, 1, 2 C), amount (batch, 1, 1), bands, skip -> audio (batch, T * hop)."""
 
-    def __init__(self, shape: LatentShape, skip: int) -> None:
+    def __init__(self, shape: LatentShape, skip: int, chance: int) -> None:
         super().__init__()
-        self.shape = shape
+        self.shape, self.chance = shape, chance
         c = shape.channels
         self.pqmf = Pqmf(shape.bands, shape.attenuation_db)
         self.embed = nn.Sequential(
@@ -139,6 +139,12 @@ class LatentDecoder(nn.Module):
         dry[0] = 1.0
         self.register_buffer("dry", dry, persistent=False)
         self.widths = (shape.taps, shape.taps, shape.noise_taps)
+        # flutter: chance moves the taps of input and pulses, in every band by as much as the network says
+        self.flutter = nn.Linear(c, 2 * shape.bands)
+        self.mixtures = nn.Linear(chance, 2 * shape.bands * shape.taps, bias=False)
+        self.still = nn.LayerNorm(chance, elementwise_affine=False)
+        nn.init.constant_(self.flutter.bias, -2.25)  # a tenth
+        nn.init.normal_(self.mixtures.weight, std=(chance * shape.taps) ** -0.5)
         self.out = nn.Linear(c, shape.bands * (sum(self.widths) + front.SOURCES))
         nn.init.normal_(self.out.weight, std=0.02 / c**0.5)
         with torch.no_grad():
@@ -164,7 +170,12 @@ class LatentDecoder(nn.Module):
         h = self.inner(torch.cat([styled, skip], dim=2))
         for unit in self.units:
             h = unit(h, embedded, past)
-        taps, logs = self.split(self.out(nn.functional.silu(h)).float())
+        h = nn.functional.silu(h)
+        taps, logs = self.split(self.out(h).float())
+        amounts = nn.functional.softplus(self.flutter(h)).float().chunk(2, dim=2)
+        moves = self.mixtures(self.still(skip[..., -self.chance :])).float().chunk(2, dim=2)
+        for source, (much, move) in enumerate(zip(amounts, moves, strict=True)):
+            taps[source] = taps[source] + much[:, :, None] * rows(move, self.shape.taps, m)
         played: Tensor | None = None
         for source, (shape, log) in enumerate(zip(taps, logs, strict=True)):
             width = self.widths[source]
@@ -202,7 +213,7 @@ class LatentNet(nn.Module):
         self.shape = shape
         self.encoder = LatentEncoder(shape)
         skip = shape.bands + 2 * self.encoder.spectrum.bins + 1 + self.encoder.comb.width + self.encoder.chance.width
-        self.decoder = LatentDecoder(shape, skip=skip)
+        self.decoder = LatentDecoder(shape, skip=skip, chance=self.encoder.chance.width)
 
     @property
     def latency(self) -> int:

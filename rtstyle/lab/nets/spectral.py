@@ -72,6 +72,9 @@ def gliding_mean(frames: int, starts: Tensor, n_fft: int, hop: int, sample_rate:
     return weights / weights.sum(1, keepdim=True).clamp(min=1e-6)
 
 
+PACES = len(front.WANDER_SECONDS)
+
+
 def skip_width(shape: SpectralShape) -> int:
     """Width of what the encoder hands on besides the latent: the features, and the bands read at the partials."""
     return front.feature_width(shape.bands) + 2 * PARTIALS
@@ -146,6 +149,17 @@ class SpectralDecoder(nn.Module):
             self.out.bias.zero_()
             for start, value in zip((0, b, 2 * b), (-1.0, -2.5, -4.0), strict=True):
                 self.out.bias[start : start + b] = value
+        # flutter: each band has its own mixture of the random walks of each pace, and the network says how much of it
+        self.flutter = nn.Linear(c, PACES * b)
+        self.mixtures = nn.Linear(front.WANDERERS, PACES * b, bias=False)
+        walks = front.WANDERERS // PACES
+        with torch.no_grad():
+            self.flutter.bias.fill_(-2.25)  # a tenth, as a natural logarithm
+            self.mixtures.weight.zero_()
+            for pace in range(PACES):
+                own = torch.randn(b, walks)
+                own = own / own.norm(dim=1, keepdim=True) / 0.3  # the features carry the walks at that scale
+                self.mixtures.weight[pace * b : (pace + 1) * b, pace * walks : (pace + 1) * walks] = own
         self.flatten = nn.Linear(skip_width(shape), b, bias=False)
         distance = torch.arange(b)[:, None] - torch.arange(b)[None, :]
         smooth = torch.exp(-0.5 * (distance / 3.0) ** 2)
@@ -159,13 +173,16 @@ class SpectralDecoder(nn.Module):
         h = self.inner(torch.cat([styled, skip], dim=2))
         for unit in self.units:
             h = unit(h, embedded, past)
-        logs = self.out(nn.functional.silu(h)).float()
+        h = nn.functional.silu(h)
+        logs = self.out(h).float()
+        moved = nn.functional.softplus(self.flutter(h)) * self.mixtures(skip[..., -front.WANDERERS :])
+        flutter = sum(moved.float().chunk(PACES, dim=2))
         fundamental = partial_frequency(skip, self.bands)
         over_input, over_pulses = (
             self.axis.over_bands(part, fundamental) for part in logs[..., 3 * self.bands :].split(PARTIALS, dim=2)
         )
-        input_log = logs[..., : self.bands] + self.flatten(skip).float() + over_input
-        pulses_log = logs[..., self.bands : 2 * self.bands] + over_pulses
+        input_log = logs[..., : self.bands] + self.flatten(skip).float() + over_input + flutter
+        pulses_log = logs[..., self.bands : 2 * self.bands] + over_pulses + flutter
         added_log = torch.cat([pulses_log, logs[..., 2 * self.bands : 3 * self.bands]], dim=2)
         input_log = self.GAIN_RANGE * torch.tanh(input_log / self.GAIN_RANGE)
         added_log = self.GAIN_RANGE * torch.tanh(added_log / self.GAIN_RANGE)
