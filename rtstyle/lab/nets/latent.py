@@ -165,6 +165,13 @@ class LatentDecoder(nn.Module):
         return taps, logs
 
     def forward(self, styled: Tensor, style: Tensor, amount: Tensor, bands: Tensor, skip: Tensor, past: Past) -> Tensor:
+        of_input, of_pulses, of_noise = self.parts(styled, style, amount, bands, skip, past)
+        return self.pqmf.synthesise(of_input + of_pulses + of_noise, past)
+
+    def parts(
+        self, styled: Tensor, style: Tensor, amount: Tensor, bands: Tensor, skip: Tensor, past: Past
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What input, pulses and noise come to, as band signals (batch, T * per_hop, M) each."""
         m = self.shape.bands
         embedded = self.embed(style)
         h = self.inner(torch.cat([styled, skip], dim=2))
@@ -176,7 +183,7 @@ class LatentDecoder(nn.Module):
         moves = self.mixtures(self.still(skip[..., -self.chance :])).float().chunk(2, dim=2)
         for source, (much, move) in enumerate(zip(amounts, moves, strict=True)):
             taps[source] = taps[source] + much[:, :, None] * rows(move, self.shape.taps, m)
-        played: Tensor | None = None
+        played = []
         for source, (shape, log) in enumerate(zip(taps, logs, strict=True)):
             width = self.widths[source]
             gain = torch.exp(6.0 * torch.tanh(log / 6.0))
@@ -188,9 +195,8 @@ class LatentDecoder(nn.Module):
             lagged = self.lagged(f"band{source}", bands[..., source * m : (source + 1) * m], width, past)
             ended, begun = (lagged * wet[:, :, None]).sum(3), (lagged * before).sum(3)  # (batch, T, per_hop, M)
             part = begun + self.ramp * (ended - begun)
-            played = part if played is None else played + part
-        assert played is not None
-        return self.pqmf.synthesise(played.reshape(played.shape[0], -1, m), past)
+            played.append(part.reshape(part.shape[0], -1, m))
+        return played[0], played[1], played[2]
 
     def lagged(self, name: str, signal: Tensor, width: int, past: Past) -> Tensor:
         """(batch, T * per_hop, M) -> (batch, T, per_hop, width, M): the last `width` frames at each frame of a hop."""

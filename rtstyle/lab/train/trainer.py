@@ -5,6 +5,7 @@ bank of the styles, the step, the seed and the corpus it saw.
 """
 
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool1d
 
 from rtstyle.corpus.pairs import PairCorpus
 from rtstyle.dsp import front
@@ -50,6 +52,7 @@ class Plan:
     kl: float = 1e-4
     average: float = 0.999
     flutter: float = 2.0  # weight of the flutter of the bands
+    pulses: float = 0.3  # price of the pulses where the input would do as well
     adversary_from: float = 0.3  # share of the minutes after which the discriminator plays along; 1: never
     fooling: float = 0.25  # weight of the discriminator's score
     matching: float = 2.0  # weight of the distance of its maps
@@ -59,6 +62,18 @@ class Plan:
 def power_of(spectrum: Tensor) -> Tensor:
     """Square of the magnitude of complex values."""
     return spectrum.real.square() + spectrum.imag.square()
+
+
+def share_of_pulses(of_input: Tensor, of_pulses: Tensor, noise: Tensor) -> Tensor:
+    """Mean share of the pulses in the powers (batch, T, bands) of what is played; each frame weighs the same.
+
+    The input moves as only a player can; the pulses are for the partials that it lacks, but as for power one will do for
+    the other.
+    """
+    total = of_input + of_pulses + noise
+    level = total.detach() / total.detach().sum(2, keepdim=True).clamp(min=1e-9)
+    heard = torch.relu(torch.log(level + 1e-9) - math.log(1e-5))
+    return (of_pulses / total.clamp(min=1e-12) * heard).sum() / heard.sum().clamp(min=1e-3)
 
 
 class StyleBank:
@@ -139,8 +154,10 @@ class Trainer:
 
     # -- one step ------------------------------------------------------------------------------------------------------
 
-    def play(self, batch: Batch, sample: bool) -> tuple[Tensor, Tensor]:
-        """What the network plays, and its divergence from the prior: gains (batch, T, 3 B), or audio (batch, samples).
+    def play(self, batch: Batch, sample: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """What the network plays, its divergence from the prior, and the share of the pulses in it (0 for spectral).
+
+        Spectral: gains (batch, T, 3 B); latent: audio (batch, samples).
 
         With `sample`, the styles and the prior of the statistics are drawn as in training.
         """
@@ -170,12 +187,18 @@ class Trainer:
         styled = adapt(content, target_mean, target_std, prior, batch.x.active, seen)
         style = torch.cat([target_mean, target_std], dim=2)
         amount = torch.ones(count, 1, 1, device=self.device)
+        past = Past()
         with torch.autocast(self.device, torch.bfloat16):
-            out = self.net.decoder(styled, style, amount, *extra.values(), Past())
-        return out.float(), divergence
+            if isinstance(self.net, SpectralNet):
+                out = self.net.decoder(styled, style, amount, *extra.values(), past)
+                return out.float(), divergence, torch.zeros((), device=self.device)
+            parts = self.net.decoder.parts(styled, style, amount, *extra.values(), past)
+            out = self.net.decoder.pqmf.synthesise(parts[0] + parts[1] + parts[2], past)
+        per_band = [avg_pool1d(part.float().square().transpose(1, 2), 64).transpose(1, 2) for part in parts]
+        return out.float(), divergence, share_of_pulses(*per_band)
 
-    def powers(self, played: Tensor, batch: Batch, n_fft: int, first: int = 0) -> tuple[Tensor, Tensor]:
-        """Powers of played and target in Hann windows of n_fft samples, (batch, windows, bins).
+    def powers(self, played: Tensor, batch: Batch, n_fft: int, first: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+        """Powers of played and target in Hann windows of n_fft samples, (batch, windows, bins); share of the pulses.
 
         first: hops by which the first window is moved; the windows follow at STRIDE_SECONDS, past the first WARM_SECONDS.
         """
@@ -191,7 +214,7 @@ class Trainer:
             late = self.net.latency
             spectrum = spectra(played[:, begin * shape.hop + late :])
             wanted = spectra(batch.target[:, begin * shape.hop : batch.target.shape[1] - late])
-            return power_of(spectrum), power_of(wanted)
+            return power_of(spectrum), power_of(wanted), torch.zeros((), device=self.device)
         wanted = spectra(batch.target[:, begin * shape.hop :])
         starts = begin + stride * torch.arange(wanted.shape[1])
         mean = gliding_mean(played.shape[1], starts, n_fft, shape.hop, shape.sample_rate).to(self.device)
@@ -200,7 +223,9 @@ class Trainer:
         spread, phase = self.filters(n_fft)
         response = torch.polar(torch.exp(logs[:, :, :2] @ spread.T), logs[:, :, :2] @ phase.T)
         noise = torch.exp(logs[:, :, 2]) @ spread.T * sources[:, 2]
-        return power_of((response * sources[:, :2].transpose(1, 2)).sum(2) + noise), power_of(wanted)
+        of_input, of_pulses = (response * sources[:, :2].transpose(1, 2)).unbind(2)
+        each = (over_time(power_of(part)) @ spread for part in (of_input, of_pulses, noise))
+        return power_of(of_input + of_pulses + noise), power_of(wanted), share_of_pulses(*each)
 
     @lru_cache  # noqa: B019 - a trainer lives as long as its process
     def filters(self, n_fft: int) -> tuple[Tensor, Tensor]:
@@ -217,7 +242,7 @@ class Trainer:
     def loss(self, batch: Batch, sample: bool) -> tuple[Tensor, dict[str, float]]:
         """Loss of one batch and its parts; the adversary's is added once it has begun."""
         plan = self.plan
-        played, divergence = self.play(batch, sample)
+        played, divergence, pulses = self.play(batch, sample)
         if plan.kind == "latent":
             sizes, first = WINDOWS, 0
         else:  # a window costs a minimum-phase filter for every frame: one size at a time
@@ -225,7 +250,8 @@ class Trainer:
             first = int(torch.randint(5, ())) if sample else 0
         total, parts = torch.zeros((), device=self.device), {}
         for n_fft in sizes:
-            power_y, power_t = self.powers(played, batch, n_fft, first)
+            power_y, power_t, share = self.powers(played, batch, n_fft, first)
+            pulses = pulses + share
             spread, weight = self.ear(n_fft)
             part, parts = frame_loss(*relative_powers(over_time(power_y), over_time(power_t)), spread, weight)
             power_y, power_t = relative_powers(power_y, power_t)
@@ -247,6 +273,8 @@ class Trainer:
                 self.adversary_steps += 1
                 total = total + ease * (plan.fooling * fooled + plan.matching * matched)
                 self.against = float(against.detach()), float(fooled.detach()), float(matched.detach())
+        parts["pulses"] = float(pulses.detach())
+        total = total + plan.pulses * pulses
         if self.adversary is not None and sample:
             parts = parts | dict(zip(("against", "fooled", "matched"), self.against, strict=True))
         if plan.kind == "latent":
