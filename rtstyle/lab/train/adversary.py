@@ -10,6 +10,7 @@ projection discriminator", ICLR 2018; mismatched conditions: S. Reed et al., ICM
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -71,3 +72,46 @@ def generator_loss(net: Discriminator, played: Tensor, target: Tensor, labels: T
         (a - b).abs().mean() / b.abs().mean().clamp(min=1e-3) for a, b in zip(played_maps, target_maps, strict=True)
     ]
     return -fake.mean(), torch.stack(apart).mean()
+
+
+class Adversary:
+    """The discriminator with its optimiser: it learns from every batch that it judges."""
+
+    EASE_STEPS = 300  # until its word has full weight: at first it only guesses
+
+    def __init__(self, voices: Sequence[str], n_fft: int, sample_rate: int, device: str) -> None:
+        self.device = device
+        self.net = Discriminator(voices, n_fft, sample_rate).to(device)
+        self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=4e-4, betas=(0.5, 0.9))
+        self.steps = 0
+        self.last = {"against": 0.0, "fooled": 0.0, "matched": 0.0}  # of the last batch, for the log
+
+    def play_against(self, played: Tensor, target: Tensor, voices: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Learn from one batch of `relative_powers`, then return both parts of `generator_loss`."""
+        labels = self.net.labels(voices)
+        with torch.autocast(self.device, torch.bfloat16):
+            against = discriminator_loss(self.net, played, target, labels)
+        self.optimiser.zero_grad(set_to_none=True)
+        against.backward()
+        self.optimiser.step()
+        self.net.requires_grad_(False)  # the player's gradient goes through it, not into it
+        with torch.autocast(self.device, torch.bfloat16):
+            fooled, matched = generator_loss(self.net, played, target, labels)
+        self.net.requires_grad_(True)
+        self.last = {
+            "against": float(against.detach()),
+            "fooled": float(fooled.detach()),
+            "matched": float(matched.detach()),
+        }
+        ease = min(1.0, self.steps / self.EASE_STEPS)
+        self.steps += 1
+        return ease * fooled, ease * matched
+
+    def state(self) -> dict[str, Any]:
+        """All that `restore` needs to go on."""
+        return {"net": self.net.state_dict(), "optimiser": self.optimiser.state_dict(), "steps": self.steps}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.net.load_state_dict(state["net"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.steps = state["steps"]

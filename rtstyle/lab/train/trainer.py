@@ -23,14 +23,13 @@ from rtstyle.dsp.minphase import phase_per_gain
 from rtstyle.lab.nets.latent import LatentNet, LatentShape
 from rtstyle.lab.nets.spectral import SpectralNet, SpectralShape, band_spread, gliding_mean
 from rtstyle.lab.nets.streaming import Past, adapt
-from rtstyle.lab.train.adversary import Discriminator, discriminator_loss, generator_loss
+from rtstyle.lab.train.adversary import Adversary
 from rtstyle.lab.train.batches import Analyser, Batch, Batches, Clip
 from rtstyle.lab.train.losses import flutter_loss, frame_loss, hearing, over_time, relative_powers
 
 Net = SpectralNet | LatentNet
 SHAPES = {"spectral": SpectralShape, "latent": LatentShape}
 NETS: dict[str, Callable[..., Net]] = {"spectral": SpectralNet, "latent": LatentNet}
-
 
 WINDOWS, SHARES = (2048, 1024, 512), (0.25, 0.6, 0.15)  # of the loss, and how often the spectral family uses each
 ADVERSARY_WINDOW = 1024
@@ -149,17 +148,14 @@ class Trainer:
             plan.kind, self.shape.hop, self.shape.sample_rate, getattr(self.shape, "n_fft", 1024), count, plan.seed + 1
         )
         self.valid = valid
-        self.adversary: Discriminator | None = None
-        self.adversary_steps, self.against = 0, (0.0, 0.0, 0.0)
+        self.adversary: Adversary | None = None
 
     # -- one step ------------------------------------------------------------------------------------------------------
 
     def play(self, batch: Batch, sample: bool) -> tuple[Tensor, Tensor, Tensor]:
         """What the network plays, its divergence from the prior, and the share of the pulses in it (0 for spectral).
 
-        Spectral: gains (batch, T, 3 B); latent: audio (batch, samples).
-
-        With `sample`, the styles and the prior of the statistics are drawn as in training.
+        Spectral: gains (batch, T, 3 B); latent: audio (batch, samples). With `sample`, the styles and the prior of the statistics are drawn as in training.
         """
         with torch.autocast(self.device, torch.bfloat16):
             content, extra, divergence = encode(self.net, batch.x, sample)
@@ -259,33 +255,21 @@ class Trainer:
             parts["flutter"] = float(flutter.detach())
             total = total + (part + plan.flutter * flutter) / len(sizes)
             if n_fft == ADVERSARY_WINDOW and self.adversary is not None and sample:
-                labels = self.adversary.labels(batch.voices)
-                with torch.autocast(self.device, torch.bfloat16):
-                    against = discriminator_loss(self.adversary, power_y.detach(), power_t, labels)
-                self.adversary_optimiser.zero_grad(set_to_none=True)
-                against.backward()
-                self.adversary_optimiser.step()
-                self.adversary.requires_grad_(False)
-                with torch.autocast(self.device, torch.bfloat16):
-                    fooled, matched = generator_loss(self.adversary, power_y, power_t, labels)
-                self.adversary.requires_grad_(True)
-                ease = min(1.0, self.adversary_steps / 300)
-                self.adversary_steps += 1
-                total = total + ease * (plan.fooling * fooled + plan.matching * matched)
-                self.against = float(against.detach()), float(fooled.detach()), float(matched.detach())
+                fooled, matched = self.adversary.play_against(power_y, power_t, batch.voices)
+                total = total + plan.fooling * fooled + plan.matching * matched
         parts["pulses"] = float(pulses.detach())
         total = total + plan.pulses * pulses
         if self.adversary is not None and sample:
-            parts = parts | dict(zip(("against", "fooled", "matched"), self.against, strict=True))
+            parts |= self.adversary.last
         if plan.kind == "latent":
             parts["kl"] = float(divergence.detach())
             total = total + plan.kl * divergence
         return total, parts
 
-    def begin_adversary(self) -> None:
+    def begin_adversary(self) -> Adversary:
         """Put the discriminator in place; from now on `loss` trains it and is judged by it."""
-        self.adversary = Discriminator(self.corpus.voices, ADVERSARY_WINDOW, self.shape.sample_rate).to(self.device)
-        self.adversary_optimiser = torch.optim.AdamW(self.adversary.parameters(), lr=4e-4, betas=(0.5, 0.9))
+        self.adversary = Adversary(self.corpus.voices, ADVERSARY_WINDOW, self.shape.sample_rate, self.device)
+        return self.adversary
 
     def train(self, report: Callable[[dict[str, float]], None] | None = None) -> None:
         """Train until the plan's minutes are used up, counting those of earlier runs of the same folder."""
@@ -394,7 +378,7 @@ class Trainer:
                 "averaged": self.averaged,
                 "optimiser": self.optimiser.state_dict(),
                 "bank": self.bank.state(),
-                "adversary": self.adversary.state_dict() if self.adversary is not None else None,
+                "adversary": self.adversary.state() if self.adversary is not None else None,
                 "step": self.step,
                 "trained_seconds": self.trained_seconds,
                 "instruments": list(self.corpus.instruments),
@@ -414,8 +398,7 @@ class Trainer:
         self.bank.restore(state["bank"])
         self.step, self.trained_seconds = state["step"], state["trained_seconds"]
         if state["adversary"] is not None:
-            self.begin_adversary()
-            self.adversary.load_state_dict(state["adversary"])
+            self.begin_adversary().restore(state["adversary"])
         return True
 
 
