@@ -147,7 +147,9 @@ def test_discriminator_learns_which_voice_it_hears() -> None:
         discriminator_loss(net, 0.3 * power.flip(2), power, labels).backward()
         optimiser.step()
     with torch.no_grad():
-        assert net(power, labels)[0].mean() > net(power, labels.flip(0))[0].mean() + 0.5
+        score, named, _ = net(power, labels)
+        assert score.mean() > net(power, labels.flip(0))[0].mean() + 0.5
+        assert torch.equal(named.argmax(1), labels)
 
 
 @pytest.mark.parametrize("kind", ["spectral", "latent"])

@@ -6,7 +6,7 @@ false, so that it looks at timbre and not at quality alone.
 
 Sources: hinge loss: J. H. Lim, J. C. Ye, "Geometric GAN", 2017; projection of the condition: T. Miyato, M. Koyama, "cGANs with
 projection discriminator", ICLR 2018; mismatched conditions: S. Reed et al., ICML 2016; feature matching: K. Kumar et al.,
-"MelGAN", NeurIPS 2019.
+"MelGAN", NeurIPS 2019; auxiliary classifier: A. Odena et al., "AC-GAN", ICML 2017.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ TOP_HZ = 11000.0
 
 
 class Discriminator(nn.Module):
-    """Log powers (batch, frames, bins) and voices (batch) -> scores of patches, and the maps on the way to them."""
+    """Log powers (batch, frames, bins), voices (batch) -> scores of patches, logits of the voices, the maps before them."""
 
     WIDTHS = (24, 40, 64, 64)
     STRIDES = ((1, 2), (2, 2), (2, 2), (1, 2))
@@ -35,12 +35,16 @@ class Discriminator(nn.Module):
         self.layers = nn.ModuleList(layers)
         self.score = nn.Conv2d(width, 1, 3, padding=1)
         self.voice = nn.Embedding(len(self.index), width)
+        heights = self.bins
+        for _, stride in self.STRIDES:
+            heights = -(-heights // stride)
+        self.name = nn.Linear(width * heights, len(self.index))
 
     def labels(self, voices: Sequence[str]) -> Tensor:
         """Numbers of voices, int64 (batch)."""
         return torch.tensor([self.index[voice] for voice in voices], device=self.score.weight.device)
 
-    def forward(self, power: Tensor, labels: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def forward(self, power: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         x = 1.0 + torch.log(power[:, None, :, : self.bins] + 1e-7) / 8.0
         height = torch.linspace(-1.0, 1.0, self.bins, device=x.device).expand_as(x)
         h, maps = torch.cat([x, height], dim=1), []
@@ -49,29 +53,32 @@ class Discriminator(nn.Module):
             maps.append(h)
         # the voice is asked of each moment as a whole, over all frequencies
         asked = (h.mean(3) * self.voice(labels)[:, :, None]).sum(1)
-        return self.score(h)[:, 0] + asked[:, :, None], maps
+        return self.score(h)[:, 0] + asked[:, :, None], self.name(h.mean(2).flatten(1)), maps
 
 
 def discriminator_loss(net: Discriminator, played: Tensor, target: Tensor, labels: Tensor) -> Tensor:
     """Hinge loss of the discriminator over real, played, and real with another's voice."""
     others = labels.roll(1)
-    real, _ = net(target, labels)
-    fake, _ = net(played.detach(), labels)
-    wrong, _ = net(target, others)
+    real, named, _ = net(target, labels)
+    fake, _, _ = net(played.detach(), labels)
+    wrong, _, _ = net(target, others)
     mismatched = (others != labels).float()[:, None, None]
     relu = nn.functional.relu
-    return relu(1.0 - real).mean() + relu(1.0 + fake).mean() + 0.5 * (relu(1.0 + wrong) * mismatched).mean()
+    told = relu(1.0 - real).mean() + relu(1.0 + fake).mean() + 0.5 * (relu(1.0 + wrong) * mismatched).mean()
+    return told + nn.functional.cross_entropy(named, labels)
 
 
 def generator_loss(net: Discriminator, played: Tensor, target: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """What the player is to lower: minus the score of what it played, and the distance of the maps to the target's."""
-    fake, played_maps = net(played, labels)
+    """What the player is to lower: minus the score of what it played, with how little it is taken for the voice that it
+    ought to be; and the distance of the maps to the target's.
+    """
+    fake, named, played_maps = net(played, labels)
     with torch.no_grad():
-        _, target_maps = net(target, labels)
+        _, _, target_maps = net(target, labels)
     apart = [
         (a - b).abs().mean() / b.abs().mean().clamp(min=1e-3) for a, b in zip(played_maps, target_maps, strict=True)
     ]
-    return -fake.mean(), torch.stack(apart).mean()
+    return nn.functional.cross_entropy(named, labels) - fake.mean(), torch.stack(apart).mean()
 
 
 class Adversary:
@@ -82,7 +89,7 @@ class Adversary:
     def __init__(self, voices: Sequence[str], n_fft: int, sample_rate: int, device: str) -> None:
         self.device = device
         self.net = Discriminator(voices, n_fft, sample_rate).to(device)
-        self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=4e-4, betas=(0.5, 0.9))
+        self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=1e-3, betas=(0.5, 0.9))
         self.steps = 0
         self.last = {"against": 0.0, "fooled": 0.0, "matched": 0.0}  # of the last batch, for the log
 

@@ -155,7 +155,8 @@ class Trainer:
     def play(self, batch: Batch, sample: bool) -> tuple[Tensor, Tensor, Tensor]:
         """What the network plays, its divergence from the prior, and the share of the pulses in it (0 for spectral).
 
-        Spectral: gains (batch, T, 3 B); latent: audio (batch, samples). With `sample`, the styles and the prior of the statistics are drawn as in training.
+        Spectral: gains (batch, T, 3 B); latent: audio (batch, samples). With `sample`, the styles and the prior of the
+        statistics are drawn as in training.
         """
         with torch.autocast(self.device, torch.bfloat16):
             content, extra, divergence = encode(self.net, batch.x, sample)
