@@ -31,6 +31,7 @@ WANDER_SECONDS: Final = (0.004, 0.02, 0.08)
 GLIDE_SECONDS: Final = 0.004  # time constant of the gains
 CLOSED: Final = 1e-6  # linear gain that counts as none: -120 dB
 CLOSED_LOG: Final = -13.815511  # its logarithm
+OPEN_LOG: Final = CLOSED_LOG + 1.0  # a source is heard while any of its gains is above
 ACTIVE_POWER: Final = 1e-6  # mean square above which a frame counts as playing: -60 dBFS
 
 
@@ -190,15 +191,21 @@ def mix_sources(
         for b in range(count):
             glide[source, b] += np.float32(share) * (wanted[source * count + b] - glide[source, b])
     minimum_phase(glide[:2], lower, weight, turn, polar, response)
+    of_input, of_pulses, of_noise = np.float32(0.0), np.float32(0.0), np.float32(0.0)  # closed is silent, not very low
     for b in range(count):
         wanted[b] = np.exp(glide[2, b])
+        of_input = max(of_input, np.float32(glide[0, b] > OPEN_LOG))
+        of_pulses = max(of_pulses, np.float32(glide[1, b] > OPEN_LOG))
+        of_noise = max(of_noise, np.float32(glide[2, b] > OPEN_LOG))
     level = polar[0, 0]
     for k in range(level.size):
         b = lower[k]
         level[k] = wanted[b] + weight[k] * (wanted[b + 1] - wanted[b])
-    of_input, of_pulses, noise = response[0], response[1], spectra[2]
+        level[k] *= of_noise
+    first, second, noise = response[0], response[1], spectra[2]
     for k in range(mixed.size):  # the phase of noise is as good as any
-        mixed[k] = of_input[k] * spectra[0, k] + of_pulses[k] * spectra[1, k] + level[k] * noise[k]
+        played = of_input * first[k] * spectra[0, k] + of_pulses * second[k] * spectra[1, k]
+        mixed[k] = played + level[k] * noise[k]
 
 
 @kernel

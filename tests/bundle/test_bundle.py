@@ -24,6 +24,7 @@ from rtstyle.bundle import (
     write_bundle,
 )
 from rtstyle.bundle.captured import CapturedStyle, delete_captured, save_captured
+from rtstyle.dsp.front import feature_width
 from rtstyle.errors import BundleError
 from rtstyle.params import MAX_STYLES
 from tests.fixtures_bundles import CHANNELS, HOPS, make_identity_bundle, make_network_bundle
@@ -127,8 +128,8 @@ def test_a_pass_through_whose_frames_are_not_named_must_be_given(tmp_path: Path,
     given["encoder"] = model.SerializeToString()
     with pytest.raises(BundleError, match=r"'skip'.*name the axis at export or give `passes`"):
         write_bundle(tmp_path / "unnamed", **given)
-    bundle = write_bundle(tmp_path / "given", **given, passes=[Pass("skip", 1, 35)])
-    assert bundle.passes == (Pass("skip", 1, 35),)
+    bundle = write_bundle(tmp_path / "given", **given, passes=[Pass("skip", 1, feature_width(32))])
+    assert bundle.passes == (Pass("skip", 1, feature_width(32)),)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +141,7 @@ def test_a_pass_through_whose_frames_are_not_named_must_be_given(tmp_path: Path,
         {"styles": [Style("only", "Only")]},
         {"mean": np.full((3, CHANNELS), np.nan, np.float32)},
         {"encoder": b"nonsense"},
-        {"frontend": Frontend(n_fft=1000, bands=32, features=35)},
+        {"frontend": Frontend(n_fft=1000, bands=32, features=feature_width(32))},
         {"documents": {"../up.md": b""}},
         {"documents": {"run.py": b""}},
         {"passes": [Pass("skip", 2, 99)]},

@@ -12,8 +12,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from rtstyle.bundle import load_bundle
+from rtstyle.dsp.front import feature_width
 from rtstyle.errors import BundleError
 from tests.bundle.harm import Corruption, overwrite, refusal, seal
+
+WIDTH = feature_width(32)
 
 
 def graph(harm: Callable[[onnx.ModelProto], object], file: str = "decoder.onnx") -> Corruption:
@@ -212,7 +215,7 @@ GRAPH_HARMS: dict[str, tuple[str, Corruption]] = {
     "input twice": ("unnamed or appears twice", graph(double("input"))),
     "output twice": ("unnamed or appears twice", graph(double("output"))),
     "one more input": ("unexpected input 'more'", graph(one_more_input)),
-    "fixed frames": ("has shape (4, 35), expected (frames, 35)", graph(resize("input", 0, 0, 4), "encoder.onnx")),
+    "fixed frames": (f"has shape (4, {WIDTH}), expected (frames, {WIDTH})", graph(resize("input", 0, 0, 4), "encoder.onnx")),
     "fixed frames out": ("has shape (4, 96), expected (frames, 96)", graph(resize("output", -1, 0, 4))),
     "symbolic width": ("has shape (frames, width)", graph(resize("input", 0, 1, "width"), "encoder.onnx")),
     "other width": ("has shape (frames, 99)", graph(resize("input", 0, 1, 99), "encoder.onnx")),

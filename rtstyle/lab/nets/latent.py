@@ -50,7 +50,8 @@ def rows(flat: Tensor, count: int, width: int) -> Tensor:
 class BandSpectrum(nn.Module):
     """Log power spectrum inside each band over the last WINDOW band frames, relative to the total, once per hop.
 
-    (batch, frames, M) -> (batch, frames / per_hop, M * (WINDOW / 2 + 1) + 1); the last feature is the level.
+    (batch, frames, M) -> (batch, frames / per_hop, M * WINDOW / 2 + 1); the last feature is the level. The last bin is left
+    out: rows of a power of two are summed alike however many hops a call has, so that no bit depends on the block.
     """
 
     WINDOW = 64  # band frames: 21 ms, 47 Hz at fs / 16 = 3 kHz
@@ -61,7 +62,7 @@ class BandSpectrum(nn.Module):
         n = torch.arange(self.WINDOW, dtype=torch.float64)
         rise = torch.sin(0.5 * torch.pi * (n + 0.5) / self.WINDOW) ** 2  # recent past weighs most
         window = rise / rise.square().sum().sqrt()
-        k = torch.arange(self.WINDOW // 2 + 1, dtype=torch.float64)[:, None]
+        k = torch.arange(self.WINDOW // 2, dtype=torch.float64)[:, None]
         angle = 2 * torch.pi * k * n / self.WINDOW
         self.bins = k.shape[0]
         self.register_buffer(
@@ -101,12 +102,15 @@ class LatentEncoder(nn.Module):
         self.stem = CausalConv("stem", self.spectrum.width + self.comb.width, c, 1)
         self.convs = nn.ModuleList([CausalConv("encoder1", c, c, 2), CausalConv("encoder2", c, c, 4)])
         self.out = nn.Linear(c, 2 * shape.latent)
+        # mean over the bins of each band, as a product: a reduction sums in another order when there is but one hop
+        self.register_buffer("average", torch.eye(shape.bands).tile(self.spectrum.bins, 1) / self.spectrum.bins, False)
 
     def forward(self, audio: Tensor, past: Past) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         silu = nn.functional.silu
         bands = self.pqmf.analyse(audio, past)
         described = self.spectrum(bands[..., : self.shape.bands], past)
-        chance = self.chance(bands[..., 2 * self.shape.bands : 2 * self.shape.bands + CHANCE_BANDS], past)
+        noise = bands[..., 2 * self.shape.bands : 2 * self.shape.bands + CHANCE_BANDS]
+        chance = self.chance(noise, past)[..., :-1]
         comb = self.comb(bands[..., self.shape.bands : self.shape.bands + COMB_BANDS], past)
         h = silu(self.stem(torch.cat([described, comb], dim=2), past))
         for conv in self.convs:
@@ -115,7 +119,8 @@ class LatentEncoder(nn.Module):
         bins, count = self.spectrum.bins, self.shape.bands
         coarse = described[..., :-1].reshape(described.shape[0], -1, bins, count)
         # per band its mean log share, in the two lowest bands every bin: where the source has its energy
-        skip = torch.cat([coarse.mean(2), coarse[..., 0], coarse[..., 1], described[..., -1:], comb, chance], dim=2)
+        per_band = described[..., :-1] @ self.average
+        skip = torch.cat([per_band, coarse[..., 0], coarse[..., 1], described[..., -1:], comb, chance], dim=2)
         return mean, log_variance, bands, skip
 
 
@@ -218,8 +223,9 @@ class LatentNet(nn.Module):
         super().__init__()
         self.shape = shape
         self.encoder = LatentEncoder(shape)
-        skip = shape.bands + 2 * self.encoder.spectrum.bins + 1 + self.encoder.comb.width + self.encoder.chance.width
-        self.decoder = LatentDecoder(shape, skip=skip, chance=self.encoder.chance.width)
+        chance = self.encoder.chance.width - 1
+        skip = shape.bands + 2 * self.encoder.spectrum.bins + 1 + self.encoder.comb.width + chance
+        self.decoder = LatentDecoder(shape, skip=skip, chance=chance)
 
     @property
     def latency(self) -> int:
