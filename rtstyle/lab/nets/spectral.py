@@ -141,9 +141,8 @@ class SpectralDecoder(nn.Module):
         self.axis = HarmonicAxis(shape.n_fft, shape.sample_rate, b)
         self.inner = nn.Linear(shape.latent + skip_width(shape), c)
         self.units = nn.ModuleList([StyledUnit(f"unit{i}", c, shape.style, 2**i) for i in range(shape.units)])
-        self.out = nn.Linear(
-            c, 3 * b + 2 * PARTIALS
-        )  # of the bands of all sources, of the partials of input and pulses
+        # log gains: of the bands of all three sources, then of the partials of input and pulses
+        self.out = nn.Linear(c, 3 * b + 2 * PARTIALS)
         nn.init.normal_(self.out.weight, std=0.3 / c**0.5)
         with torch.no_grad():
             self.out.bias.zero_()
