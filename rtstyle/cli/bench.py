@@ -90,6 +90,7 @@ def measure(bundle: "Bundle", audio: Any, *, block: int, seconds: float, rate: i
         "p999_percent": round(100 * slowest, 2),
         "max_percent": round(100 * found.share(100), 2),
         "misses": found.misses,
+        "own_misses": found.own_misses,
         "woken_late": found.woken_late,
         "fallbacks": faults.late + faults.underflow + faults.model_error + faults.nonfinite_out,
         "realtime": found.realtime,

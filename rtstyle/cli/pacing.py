@@ -22,10 +22,11 @@ PRIORITY: Final = 70  # of SCHED_FIFO, where it is allowed: below the system's o
 class Pace:
     """What one run found. costs: seconds of every block. period: seconds a block lasts. realtime: priority was given.
 
-    woken_late: blocks before which the system woke this thread more than half a period late: the machine's part.
+    busy: seconds of every block in which a processor worked for it. woken_late: blocks before which the system woke this thread more than half a period late: the machine's part.
     """
 
     costs: NDArray[np.float64]
+    busy: NDArray[np.float64]
     period: float
     realtime: bool
     woken_late: int
@@ -34,6 +35,11 @@ class Pace:
     def misses(self) -> int:
         """Blocks that took longer than they last."""
         return int(np.count_nonzero(self.costs > self.period))
+
+    @property
+    def own_misses(self) -> int:
+        """Misses that would be misses on an undisturbed machine too: the work alone took longer than the block lasts."""
+        return int(np.count_nonzero(self.busy > self.period))
 
     def share(self, percentile: float) -> float:
         """A percentile of the cost as a share of the period."""
@@ -52,7 +58,7 @@ def pace(engine: Engine, audio: NDArray[np.float32], *, block: int, seconds: flo
         np.ascontiguousarray(audio[:, start : start + block]) for start in range(0, audio.shape[1] - block, block)
     ]
     out = np.zeros((engine.channels, block), np.float32)
-    costs = np.zeros(count + warm)
+    costs, busy = np.zeros(count + warm), np.zeros(count + warm)
     woken_late = 0
     with _undisturbed() as realtime:
         due = time.perf_counter() + period
@@ -60,15 +66,16 @@ def pace(engine: Engine, audio: NDArray[np.float32], *, block: int, seconds: flo
             left = due - time.perf_counter()
             if left > 0:
                 time.sleep(left)
+            worked = time.thread_time()
             start = time.perf_counter()
             woken_late += number >= warm and start - due > 0.5 * period
             process(engine.table, blocks[number % len(blocks)], out, block)
             end = time.perf_counter()
-            costs[number] = end - start
+            costs[number], busy[number] = end - start, time.thread_time() - worked
             due += period
             if end > due + period:  # a device would have dropped these periods
                 due = end
-    return Pace(costs[warm:], period, realtime, woken_late)
+    return Pace(costs[warm:], busy[warm:], period, realtime, woken_late)
 
 
 @contextmanager
