@@ -22,7 +22,8 @@ PRIORITY: Final = 70  # of SCHED_FIFO, where it is allowed: below the system's o
 class Pace:
     """What one run found. costs: seconds of every block. period: seconds a block lasts. realtime: priority was given.
 
-    busy: seconds of every block in which a processor worked for it. woken_late: blocks before which the system woke this thread more than half a period late: the machine's part.
+    busy: seconds of every block in which a processor worked for it. woken_late: blocks before which the system woke this
+    thread more than half a period late: the machine's part.
     """
 
     costs: NDArray[np.float64]
