@@ -161,7 +161,7 @@ GRAPH_HARMS: dict[str, tuple[str, Corruption]] = {
     "custom operator in a branch": ("operator 'evil::Custom'", graph(nested(0))),
     "custom operator deep in branches": ("operator 'evil::Custom'", graph(nested(3))),
     "branches without end": ("nests graphs", graph(nested(12))),
-    "compiled context": ("operator 'EPContext'", graph(node("EPContext", domain="com.microsoft", ep_cache_context="/tmp/x.so"))),
+    "compiled context": ("operator 'EPContext'", graph(node("EPContext", domain="com.microsoft", ep_cache_context="other.so"))),
     "python operator": ("operator 'PythonOp'", graph(node("PythonOp", domain="com.microsoft"))),
     "loop": ("operator 'Loop'", graph(node("Loop"))),
     "external weights": ("outside of the file", graph(external)),

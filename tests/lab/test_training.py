@@ -12,8 +12,8 @@ from rtstyle.lab.nets.spectral import SpectralShape, band_spread
 from rtstyle.lab.reference import BLOCKS, analyser_of, filter_sources, parity, source_spectra
 from rtstyle.lab.train.adversary import Discriminator, discriminator_loss
 from rtstyle.lab.train.batches import Batch, Batches
-from rtstyle.lab.train.losses import flutter_loss, frame_loss, hearing, relative_powers
-from rtstyle.lab.train.trainer import NETS, SHAPES, Plan, Trainer, load_net, power_of
+from rtstyle.lab.train.losses import flutter_loss, frame_loss, hearing, power_of, relative_powers
+from rtstyle.lab.train.trainer import NETS, SHAPES, Plan, Trainer, load_net
 
 SMALL = {"channels": 24, "latent": 8, "style": 8, "units": 2}
 

@@ -16,7 +16,8 @@ from rtstyle.errors import BundleError
 from rtstyle.lab.export.graphs import export_graphs
 from rtstyle.lab.nets.spectral import SpectralNet
 from rtstyle.lab.reference import analyser_of, parity
-from rtstyle.lab.train.trainer import NETS, SHAPES, STYLES, Net, clip_statistics, encode, load_net
+from rtstyle.lab.train.style_bank import clip_statistics
+from rtstyle.lab.train.trainer import NETS, SHAPES, STYLES, Net, encode, load_net
 from rtstyle.runtime.model import load_model
 
 Statistics = tuple[NDArray[np.float32], NDArray[np.float32]]

@@ -67,3 +67,20 @@ def flutter_loss(power_y: Tensor, power_t: Tensor, spread: Tensor) -> Tensor:
         for lag in LAGS
     )
     return torch.as_tensor((apart * heard).sum() / heard.sum().clamp(min=1e-3) / len(LAGS))
+
+
+def power_of(spectrum: Tensor) -> Tensor:
+    """Square of the magnitude of complex values."""
+    return spectrum.real.square() + spectrum.imag.square()
+
+
+def share_of_pulses(of_input: Tensor, of_pulses: Tensor, noise: Tensor) -> Tensor:
+    """Mean share of the pulses in the powers (batch, T, bands) of what is played; each frame weighs the same.
+
+    The input moves as only a player can; the pulses are for the partials that it lacks, but as for power one will do for
+    the other.
+    """
+    total = of_input + of_pulses + noise
+    level = total.detach() / total.detach().sum(2, keepdim=True).clamp(min=1e-9)
+    heard = torch.relu(torch.log(level + 1e-9) - math.log(1e-5))
+    return (of_pulses / total.clamp(min=1e-12) * heard).sum() / heard.sum().clamp(min=1e-3)

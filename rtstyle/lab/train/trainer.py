@@ -5,7 +5,6 @@ bank of the styles, the step, the seed and the corpus it saw.
 """
 
 import json
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +24,16 @@ from rtstyle.lab.nets.spectral import SpectralNet, SpectralShape, band_spread, g
 from rtstyle.lab.nets.streaming import Past, adapt
 from rtstyle.lab.train.adversary import Adversary
 from rtstyle.lab.train.batches import Analyser, Batch, Batches, Clip
-from rtstyle.lab.train.losses import flutter_loss, frame_loss, hearing, over_time, relative_powers
+from rtstyle.lab.train.losses import (
+    flutter_loss,
+    frame_loss,
+    hearing,
+    over_time,
+    power_of,
+    relative_powers,
+    share_of_pulses,
+)
+from rtstyle.lab.train.style_bank import StyleBank, clip_statistics
 
 Net = SpectralNet | LatentNet
 SHAPES = {"spectral": SpectralShape, "latent": LatentShape}
@@ -34,7 +42,7 @@ NETS: dict[str, Callable[..., Net]] = {"spectral": SpectralNet, "latent": Latent
 WINDOWS, SHARES = (2048, 1024, 512), (0.25, 0.6, 0.15)  # of the loss, and how often the spectral family uses each
 ADVERSARY_WINDOW = 1024
 STRIDE_SECONDS = 0.00667  # between two windows of the loss
-WARM_SECONDS = 0.064  # at a clip's begin, when the past is silence, which teach nothing
+WARM_SECONDS = 0.064  # at a clip's begin, when the past is silence, which teaches nothing
 STYLES = ("violin", "flute", "cello", "trumpet", "clarinet", "saxophone", "voice")  # what most steps aim at
 
 
@@ -56,57 +64,6 @@ class Plan:
     fooling: float = 0.4  # weight of the discriminator's score
     matching: float = 2.0  # weight of the distance of its maps
     styles: tuple[str, ...] = STYLES
-
-
-def power_of(spectrum: Tensor) -> Tensor:
-    """Square of the magnitude of complex values."""
-    return spectrum.real.square() + spectrum.imag.square()
-
-
-def share_of_pulses(of_input: Tensor, of_pulses: Tensor, noise: Tensor) -> Tensor:
-    """Mean share of the pulses in the powers (batch, T, bands) of what is played; each frame weighs the same.
-
-    The input moves as only a player can; the pulses are for the partials that it lacks, but as for power one will do for
-    the other.
-    """
-    total = of_input + of_pulses + noise
-    level = total.detach() / total.detach().sum(2, keepdim=True).clamp(min=1e-9)
-    heard = torch.relu(torch.log(level + 1e-9) - math.log(1e-5))
-    return (of_pulses / total.clamp(min=1e-12) * heard).sum() / heard.sum().clamp(min=1e-3)
-
-
-class StyleBank:
-    """Running statistics of the latents, per instrument and over all inputs (the neutral prior)."""
-
-    def __init__(self, width: int) -> None:
-        self.width = width
-        self.mean: dict[str, Tensor] = {}
-        self.square: dict[str, Tensor] = {}
-
-    def update(self, name: str, mean: Tensor, std: Tensor, rate: float = 0.02) -> None:
-        mean, square = mean.detach().float(), (std.square() + mean.square()).detach().float()
-        if name not in self.mean:
-            self.mean[name], self.square[name] = mean.clone(), square.clone()
-        self.mean[name] += rate * (mean - self.mean[name])
-        self.square[name] += rate * (square - self.square[name])
-
-    def get(self, name: str) -> tuple[Tensor, Tensor]:
-        mean = self.mean[name]
-        return mean, torch.sqrt(torch.clamp(self.square[name] - mean.square(), min=1e-4))
-
-    def state(self) -> dict[str, Any]:
-        return {"mean": self.mean, "square": self.square}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self.mean, self.square = dict(state["mean"]), dict(state["square"])
-
-
-def clip_statistics(latent: Tensor, active: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation per channel over the active frames: (batch, 1, C) each."""
-    weight = active / active.sum(1, keepdim=True).clamp(min=1.0)
-    mean = (latent * weight).sum(1, keepdim=True)
-    variance = ((latent - mean).square() * weight).sum(1, keepdim=True)
-    return mean, torch.sqrt(variance + 1e-4)
 
 
 def encode(net: Net, clip: Clip, sample: bool = False) -> tuple[Tensor, dict[str, Tensor], Tensor]:
