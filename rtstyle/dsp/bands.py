@@ -44,10 +44,16 @@ def band_layout(n_fft: int, sample_rate: float, bands: int) -> tuple[NDArray[np.
     bins = n_fft // 2 + 1
     if not 2 <= bands <= bins:
         raise ValueError(f"bands {bands} must lie in 2..{bins}")
-    position = band_centres(n_fft, sample_rate, bands)
-    frequency = np.arange(bins) * (sample_rate / n_fft)
-    lower = np.clip(np.searchsorted(position, frequency, side="right") - 1, 0, bands - 2)
-    weight = (frequency - position[lower]) / (position[lower + 1] - position[lower])
+    return place_bins(n_fft, sample_rate, band_centres(n_fft, sample_rate, bands))
+
+
+def place_bins(
+    n_fft: int, sample_rate: float, centres: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Between which of the `centres`, in Hz, each bin of an FFT lies: as `band_layout` returns it. `[control]`"""
+    frequency = np.arange(n_fft // 2 + 1) * (sample_rate / n_fft)
+    lower = np.clip(np.searchsorted(centres, frequency, side="right") - 1, 0, centres.size - 2)
+    weight = (frequency - centres[lower]) / (centres[lower + 1] - centres[lower])
     return lower.astype(np.int64), np.clip(weight, 0.0, 1.0).astype(np.float32)
 
 

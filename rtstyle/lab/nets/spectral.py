@@ -43,15 +43,8 @@ def band_spread(n_fft: int, shape: SpectralShape) -> Tensor:
 
     Gains over bins are `gains @ spread.T`.
     """
-    centres = torch.from_numpy(erb.band_centres(shape.n_fft, shape.sample_rate, shape.bands))
-    frequency = torch.arange(n_fft // 2 + 1).double() * (shape.sample_rate / n_fft)
-    lower = (torch.searchsorted(centres, frequency, right=True) - 1).clamp(0, shape.bands - 2)
-    weight = ((frequency - centres[lower]) / (centres[lower + 1] - centres[lower])).clamp(0.0, 1.0).float()
-    spread = torch.zeros(lower.numel(), shape.bands)
-    rows = torch.arange(lower.numel())
-    spread[rows, lower] = 1.0 - weight
-    spread[rows, lower + 1] += weight
-    return spread
+    centres = erb.band_centres(shape.n_fft, shape.sample_rate, shape.bands)
+    return torch.from_numpy(erb.band_spread(*erb.place_bins(n_fft, shape.sample_rate, centres), shape.bands))
 
 
 def gliding_mean(frames: int, starts: Tensor, n_fft: int, hop: int, sample_rate: int) -> Tensor:
