@@ -2,15 +2,17 @@
 
 A mask can only scale partials that the input has; a flute has few. This kernel makes the missing ones. A running
 autocorrelation at a sixth of the rate says how long a period is and how clear; the input is filtered down to about its
-fundamental; and each time that rises through zero, a band-limited pulse is set at the crossing, between samples. The period
-only steers filters and a dead time, the crossing itself sets the phase: a wrong estimate costs brightness, never pitch.
+fundamental; its rises through zero steer a phase-locked loop, and the loop sets one band-limited pulse per turn, between
+samples. The crossings have the last word on the phase, and so on the pitch: a loop that they contradict starts anew from one.
+Without the loop each crossing's own jitter would be noise between the partials, louder the higher they are.
 
 - The pulse's height makes the power of the train one, then the input's short-time level scales it: silence in, silence out.
-- Where the period is not clear (chords, drums, noise) the train fades out.
+- Where the period is not clear (drums, noise) or the crossings do not agree with it (chords) the train fades out.
 
 Sources: source-filter model (G. Fant, 1960); normalised difference function: P. McLeod, G. Wyvill, "A smarter way to find
-pitch", ICMC 2005, here with an exponential window, so that it runs sample by sample; band-limited pulse: T. Stilson,
-J. Smith, "Alias-free digital synthesis of classic analog waveforms", ICMC 1996.
+pitch", ICMC 2005, here with an exponential window, so that it runs sample by sample; phase-locked loop: F. M. Gardner,
+"Phaselock Techniques", 3rd ed. 2005, chapter 2, here of first order, as its frequency is known; band-limited pulse:
+T. Stilson, J. Smith, "Alias-free digital synthesis of classic analog waveforms", ICMC 1996.
 """
 
 from typing import Any, Final
@@ -27,6 +29,13 @@ LATENCY: Final = PULSE_TAPS // 2
 DECIMATION: Final = 6
 LAGS: Final = 136  # at 48 kHz: periods up to 17 ms, 59 Hz
 SEARCH_EVERY: Final = 8  # decimated samples between two searches for the period
+NEARLY: Final = 0.88  # of the highest peak: the first peak as high as this is the period
+
+PULL: Final = 0.2  # share of a crossing's phase error that the loop makes up for within a period
+AIM: Final = 0.1  # share by which the loop's frequency nears that of the autocorrelation at each crossing
+LOST: Final = 0.25  # phase error, in turns, at which the loop starts anew from the crossing
+DETUNED: Final = 0.12  # the same for its frequency against the period
+UNSURE, ASTRAY = 0.08, 0.16  # mean phase error from which the train fades, and at which it is silent
 
 # Slots of the state, float64[STATE_LENGTH]; zeros at reset. Behind them: the pulses not yet played, the
 # decimated past (a ring), the running autocorrelation and its normaliser.
@@ -48,8 +57,12 @@ SEARCH_EVERY: Final = 8  # decimated samples between two searches for the period
     WHERE,
     SEARCH,
     FOUND,
-) = range(17)
-STATE_SIZE: Final = 20
+    PHASE,
+    SPEED,
+    NUDGE,
+    ERROR,
+) = range(21)
+STATE_SIZE: Final = 24
 STATE_LENGTH: Final = STATE_SIZE + PULSE_TAPS + 3 * LAGS
 
 # Values of `cues`, float32[CUES], for the hop just processed.
@@ -94,30 +107,59 @@ def _listen(state: Any, past: Any, correlation: Any, energy: Any, sample: Any, f
 
 
 @kernel
+def _peak(correlation: Any, energy: Any, lag: Any) -> Any:
+    """Height and place, in lags from `lag`, of the parabola over 2 r / m around a local maximum; (0, 0) elsewhere."""
+    floor = 1e-9
+    left = 2.0 * correlation[lag - 1] / (energy[lag - 1] + floor)
+    value = 2.0 * correlation[lag] / (energy[lag] + floor)
+    right = 2.0 * correlation[lag + 1] / (energy[lag + 1] + floor)
+    curve = left - 2.0 * value + right
+    if value < left or value < right or curve >= 0.0:
+        return 0.0, 0.0
+    shift = 0.5 * (left - right) / curve
+    return min(value - 0.25 * (left - right) * shift, 1.0), shift
+
+
+@kernel
 def _search(state: Any, correlation: Any, energy: Any) -> None:
     """Find the period: the first peak of 2 r / m that is nearly as high as the highest one after r has been negative."""
-    floor = 1e-9
-    lag = 1
-    while lag < LAGS - 1 and correlation[lag] > 0.0:
-        lag += 1
-    start = lag
+    start = 1
+    while start < LAGS - 1 and correlation[start] > 0.0:
+        start += 1
     best = 0.0
-    for lag in range(start, LAGS - 1):
-        value = 2.0 * correlation[lag] / (energy[lag] + floor)
-        if value > best:
-            best = value
+    for lag in range(max(start, 2), LAGS - 1):
+        height, _ = _peak(correlation, energy, lag)
+        best = max(best, height)
     state[FOUND] = 0.0
     state[CLARITY] = best
+    if best == 0.0:
+        return
     for lag in range(max(start, 2), LAGS - 1):
-        left = 2.0 * correlation[lag - 1] / (energy[lag - 1] + floor)
-        value = 2.0 * correlation[lag] / (energy[lag] + floor)
-        right = 2.0 * correlation[lag + 1] / (energy[lag + 1] + floor)
-        if value > 0.88 * best and value >= left and value >= right and best > 0.0:
-            curve = left - 2.0 * value + right
-            shift = 0.0 if curve >= 0.0 else 0.5 * (left - right) / curve
+        height, shift = _peak(correlation, energy, lag)
+        if height > NEARLY * best:
             state[FOUND] = lag + shift
-            state[CLARITY] = value
-            break
+            state[CLARITY] = height
+            return
+
+
+@kernel
+def _steer(state: Any, late: Any) -> Any:
+    """Take one crossing, `late` samples ago, into the loop; True if it is a pulse itself."""
+    phase = state[PHASE] - late * state[SPEED]
+    error = phase - np.round(phase)
+    running = state[SPEED] > 0.0
+    if running:
+        state[ERROR] += 0.2 * (min(abs(error), LOST) - state[ERROR])
+        if abs(error) < LOST and abs(state[SPEED] * state[PERIOD] - 1.0) < DETUNED:
+            state[SPEED] += AIM * (1.0 / state[PERIOD] - state[SPEED])
+            state[NUDGE] = -PULL * error * state[SPEED]
+            return False
+    else:
+        state[ERROR] = UNSURE
+    state[SPEED] = 1.0 / state[PERIOD]
+    state[NUDGE] = 0.0
+    state[PHASE] = late * state[SPEED]
+    return not running or phase > 0.5
 
 
 @kernel
@@ -172,20 +214,32 @@ def excite(state: Any, table: Any, sample_rate: Any, x: Any, pulses: Any, cues: 
         if y < -0.25 * state[PEAK_LOW] and state[SINCE] > 0.4 * state[PERIOD]:
             state[ARMED] = 1.0
         before = state[PREVIOUS]
+        since = -1.0  # samples since a pulse that begins now
         if state[ARMED] > 0.0 and y >= 0.0 and before < 0.0 and state[PEAK_LOW] > 1e-7:
             late = y / (y - before)
             state[ARMED] = 0.0
             interval = state[SINCE] - late
             state[SINCE] = late
-            if state[CLARITY] > 0.3 and interval > 0.6 * state[PERIOD]:
-                height = np.sqrt(min(max(state[PERIOD], shortest), longest))
-                place = (1.0 - late) * PULSE_PHASES
-                row = min(int(place), PULSE_PHASES - 1)
-                part = place - row
-                for t in range(PULSE_TAPS):
-                    queue[t] += height * (table[row, t] + part * (table[row + 1, t] - table[row, t]))
+            if state[CLARITY] > 0.3 and interval > 0.6 * state[PERIOD] and _steer(state, late):
+                since = late
+        if state[SINCE] > 2.5 * state[PERIOD]:
+            state[SPEED] = 0.0
+        if state[SPEED] > 0.0 and since < 0.0:
+            step = state[SPEED] + state[NUDGE]
+            state[PHASE] += step
+            if state[PHASE] >= 1.0:
+                state[PHASE] -= 1.0
+                since = state[PHASE] / step
+        if since >= 0.0:
+            height = np.sqrt(min(max(1.0 / state[SPEED], shortest), longest))
+            place = (1.0 - since) * PULSE_PHASES
+            row = min(int(place), PULSE_PHASES - 1)
+            part = place - row
+            for t in range(PULSE_TAPS):
+                queue[t] += height * (table[row, t] + part * (table[row + 1, t] - table[row, t]))
         state[PREVIOUS] = y
         clear = min(max((state[CLARITY] - 0.70) / 0.20, 0.0), 1.0)
+        clear *= min(max((ASTRAY - state[ERROR]) / (ASTRAY - UNSURE), 0.0), 1.0)
         state[GATE] += glide * (clear - state[GATE])
         pulses[n] = np.float32(queue[0] * np.sqrt(state[POWER]) * state[GATE])
         for t in range(PULSE_TAPS - 1):

@@ -42,6 +42,25 @@ def test_pulses_have_all_harmonics_of_the_input(pitch: float, decay: float) -> N
     assert 1000.0 / pitch == pytest.approx(2.0 ** (5.0 * float(cues[excitation.LOG_PERIOD])), rel=0.03)
 
 
+@pytest.mark.parametrize("pitch", [110.0, 330.0, 880.0])
+def test_noise_on_a_note_puts_little_between_the_partials_of_its_pulses(pitch: float) -> None:
+    x = tone(pitch, 1.2)
+    rng = np.random.default_rng(3)
+    pulses, _ = pulses_of(x + (0.2 * np.std(x) * rng.standard_normal(x.size)).astype(np.float32))
+    assert harmonic_share(pulses[pulses.size // 2 :], pitch, 2000.0, 8000.0) > 0.95
+
+
+def test_pulses_follow_a_vibrato() -> None:
+    time = np.arange(72000) / RATE
+    turns = 300.0 * time + 300.0 * 0.02 / (2 * np.pi * 6.0) * np.sin(2 * np.pi * 6.0 * time)  # +-35 cents at 6 Hz
+    pulses, _ = pulses_of((0.2 * np.sin(2 * np.pi * turns)).astype(np.float32))
+    late = pulses[24000:]
+    assert np.std(late) > 0.1  # the loop is not lost
+    demodulated = late * np.exp(-2j * np.pi * turns[24000 : 24000 + late.size])  # first partial, against the input's
+    drift = np.unwrap(np.angle(np.convolve(demodulated, np.hanning(480), "valid")))
+    assert np.ptp(drift) < 2 * np.pi / 4
+
+
 def test_pulses_have_the_level_of_the_input() -> None:
     x = tone(330.0)
     pulses, _ = pulses_of(x)

@@ -1,11 +1,12 @@
 """Torch networks as two streaming ONNX graphs whose states are inputs and outputs.
 
-The exported step is the training code itself: the layers read their past from tensors instead of silence, the batch axis is
-dropped at the border, and the number of frames stays symbolic.
+The exported step is the training code itself: the layers read their past from tensors instead of silence, there is no batch
+axis (the latent family keeps one inside), and the number of frames stays symbolic.
 """
 
 import io
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,8 +30,25 @@ class Graphs:
     passes: tuple[tuple[str, int, int], ...]
 
 
+def encode(net: Net, x: Tensor, past: Past) -> list[Tensor]:
+    """Latent and pass-throughs of features (T, F) or audio (3, samples)."""
+    if isinstance(net, SpectralNet):
+        return list(net.encoder(x, past))
+    mean, _, *rest = net.encoder(x[None], past)  # the log variance is for training
+    return [mean[0], *(r[0] for r in rest)]
+
+
+def decode(net: Net, styled: Tensor, style: Tensor, amount: Tensor, between: Sequence[Tensor], past: Past) -> Tensor:
+    """Gains (T, 3 B) or audio (1, samples) of styled (T, C), style (1, 2 C), amount (1, 1) and the pass-throughs."""
+    if isinstance(net, SpectralNet):
+        gains: Tensor = net.decoder(styled, style, amount, *between, past)
+        return gains
+    audio: Tensor = net.decoder(styled[None], style[None], amount[None], *(b[None] for b in between), past)
+    return audio
+
+
 class EncoderStep(nn.Module):
-    """(features (T, F) or audio (3, samples), states...) -> (latent, pass-throughs..., next states...)."""
+    """(features or audio, states...) -> (latent, pass-throughs..., next states...)."""
 
     def __init__(self, net: Net, states: dict[str, Tensor]) -> None:
         super().__init__()
@@ -38,14 +56,11 @@ class EncoderStep(nn.Module):
 
     def forward(self, x: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         past = Past(dict(zip(self.names, states, strict=True)))
-        first, *rest = self.net.encoder(x[None], past)
-        if isinstance(self.net, LatentNet):
-            rest = rest[1:]  # the log variance is for training
-        return (first[0], *(r[0] for r in rest), *past.kept.values())
+        return (*encode(self.net, x, past), *past.kept.values())
 
 
 class DecoderStep(nn.Module):
-    """(styled (T, C), style (1, 2 C), amount (1, 1), pass-throughs..., states...) -> (gains or audio, next states...)."""
+    """(styled, style, amount, pass-throughs..., states...) -> (gains or audio, next states...)."""
 
     def __init__(self, net: Net, states: dict[str, Tensor], passes: int) -> None:
         super().__init__()
@@ -54,8 +69,7 @@ class DecoderStep(nn.Module):
     def forward(self, styled: Tensor, style: Tensor, amount: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
         between, states = rest[: self.passes], rest[self.passes :]
         past = Past(dict(zip(self.names, states, strict=True)))
-        out = self.net.decoder(styled[None], style[None], amount[None], *(b[None] for b in between), past)
-        return (out if isinstance(self.net, LatentNet) else out[0], *past.kept.values())
+        return (decode(self.net, styled, style, amount, between, past), *past.kept.values())
 
 
 def _serialise(
@@ -89,14 +103,12 @@ def export_graphs(net: Net) -> Graphs:
     latent = isinstance(net, LatentNet)
     x = torch.randn(3, frames * shape.hop) if latent else torch.randn(frames, front.feature_width(shape.bands))
     with torch.no_grad():
-        past = Past()
-        first, *rest = net.encoder(x[None], past)
-        rest = rest[1:] if latent else rest
-        later = Past()
+        past, later = Past(), Past()
+        first, *rest = encode(net, x, past)
         style, amount = torch.randn(1, 2 * shape.latent), torch.ones(1, 1)
-        net.decoder(first, style[None], amount[None], *rest, later)
+        decode(net, first, style, amount, rest, later)
     names = ["bands", "skip"] if latent else ["skip"]
-    passes = tuple((name, r.shape[1] // frames, r.shape[2]) for name, r in zip(names, rest, strict=True))
+    passes = tuple((name, r.shape[0] // frames, r.shape[1]) for name, r in zip(names, rest, strict=True))
     source, result = ("audio", "audio") if latent else ("features", "gains")
     between_axes = {name: {0: "frames" if rows == 1 else f"{rows}*frames"} for name, rows, _ in passes}
 
@@ -111,7 +123,7 @@ def export_graphs(net: Net) -> Graphs:
     last_states = {k: torch.zeros_like(v) for k, v in later.kept.items()}
     decoder = _serialise(
         DecoderStep(net, last_states, len(rest)),
-        (first[0], style, amount, *(r[0] for r in rest), *last_states.values()),
+        (first, style, amount, *rest, *last_states.values()),
         ["styled", "style", "amount", *names, *(f"state_{k}" for k in last_states)],
         [result, *(f"next_{k}" for k in last_states)],
         {"styled": {0: "frames"}, result: {1: f"{shape.hop}*frames"} if latent else {0: "frames"}, **between_axes},

@@ -47,9 +47,9 @@ class HarmonicAxis(nn.Module):
     def read(values: Tensor, position: Tensor) -> Tensor:
         """Linear interpolation of values (batch, T, N) at positions (batch, T, M), all within 0 .. N - 1."""
         low = torch.floor(position)
-        index = low.long().clamp(0, values.shape[2] - 2)  # whatever a broken feature said
+        index = low.long().clamp(0, values.shape[-1] - 2)  # whatever a broken feature said
         part = position - low
-        return torch.gather(values, 2, index) * (1.0 - part) + torch.gather(values, 2, index + 1) * part
+        return torch.gather(values, -1, index) * (1.0 - part) + torch.gather(values, -1, index + 1) * part
 
     def at_partials(self, shares: Tensor, fundamental: Tensor) -> Tensor:
         """Band values (batch, T, bands) at half a partial, one, one and a half ..: (batch, T, 2 PARTIALS)."""
@@ -57,5 +57,5 @@ class HarmonicAxis(nn.Module):
 
     def over_bands(self, values: Tensor, fundamental: Tensor) -> Tensor:
         """Values per partial (batch, T, PARTIALS) over the bands, 0 above the last partial: (batch, T, bands)."""
-        padded = torch.cat([values[..., :1], values, torch.zeros_like(values[..., :1])], dim=2)
+        padded = torch.cat([values[..., :1], values, torch.zeros_like(values[..., :1])], dim=-1)
         return self.read(padded, (self.centres / fundamental).clamp(0.0, PARTIALS + 0.999))

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from rtstyle.dsp import front
 from rtstyle.lab.nets.pqmf import Pqmf
-from rtstyle.lab.nets.streaming import CausalConv, Past, StyledUnit
+from rtstyle.lab.nets.streaming import CausalConv, Past, StyledUnit, softplus
 
 COMB_BANDS = 2  # of the pulses, up to 3 kHz: a comb that says where the partials are
 CHANCE_BANDS = 2  # of the noise: the flutter of its spectrum, of which the decoder makes that of the target
@@ -184,7 +184,7 @@ class LatentDecoder(nn.Module):
             h = unit(h, embedded, past)
         h = nn.functional.silu(h)
         taps, logs = self.split(self.out(h).float())
-        amounts = nn.functional.softplus(self.flutter(h)).float().chunk(2, dim=2)
+        amounts = softplus(self.flutter(h)).float().chunk(2, dim=2)
         moves = self.mixtures(self.still(skip[..., -self.chance :])).float().chunk(2, dim=2)
         for source, (much, move) in enumerate(zip(amounts, moves, strict=True)):
             taps[source] = taps[source] + much[:, :, None] * rows(move, self.shape.taps, m)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from rtstyle.dsp import bands as erb
 from rtstyle.dsp import front
 from rtstyle.lab.nets.harmonics import PARTIALS, HarmonicAxis, partial_frequency
-from rtstyle.lab.nets.streaming import CausalConv, DepthwiseConv, Past, StyledUnit
+from rtstyle.lab.nets.streaming import CausalConv, DepthwiseConv, Past, StyledUnit, softplus
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class SqueezeExcitation(nn.Module):
 
 
 class SpectralEncoder(nn.Module):
-    """features (batch, T, F) -> latent (batch, T, C) and the skip (batch, T, F + 2 PARTIALS)."""
+    """features (batch, T, F) -> latent (batch, T, C) and the skip (batch, T, F + 2 PARTIALS); the batch may be missing."""
 
     def __init__(self, shape: SpectralShape) -> None:
         super().__init__()
@@ -104,15 +104,15 @@ class SpectralEncoder(nn.Module):
         silu = nn.functional.silu
         fundamental = partial_frequency(features, self.bands)
         partials = self.axis.at_partials(features[..., : self.bands], fundamental)
-        heard, wanderers = features.split([self.bands + front.CUES, front.WANDERERS], dim=2)
-        heard = torch.cat([heard, partials], dim=2)  # chance is for the decoder alone
+        heard, wanderers = features.split([self.bands + front.CUES, front.WANDERERS], dim=-1)
+        heard = torch.cat([heard, partials], dim=-1)  # chance is for the decoder alone
         stem = silu(self.stem(heard, past))
         vgg = stem
         for conv in self.vgg:
             vgg = silu(conv(vgg, past))
         mobile = silu(self.depthwise(silu(self.expand(stem)), past))
         mobile = self.project(self.gate(mobile))
-        return self.join(torch.cat([vgg, mobile], dim=2)), torch.cat([heard, wanderers], dim=2)
+        return self.join(torch.cat([vgg, mobile], dim=-1)), torch.cat([heard, wanderers], dim=-1)
 
 
 class SpectralDecoder(nn.Module):
@@ -162,23 +162,23 @@ class SpectralDecoder(nn.Module):
 
     def forward(self, styled: Tensor, style: Tensor, amount: Tensor, skip: Tensor, past: Past) -> Tensor:
         embedded = self.embed(style)
-        h = self.inner(torch.cat([styled, skip], dim=2))
+        h = self.inner(torch.cat([styled, skip], dim=-1))
         for unit in self.units:
             h = unit(h, embedded, past)
         h = nn.functional.silu(h)
         logs = self.out(h).float()
-        moved = nn.functional.softplus(self.flutter(h)) * self.mixtures(skip[..., -front.WANDERERS :])
-        flutter = sum(moved.float().chunk(PACES, dim=2))
+        moved = softplus(self.flutter(h)) * self.mixtures(skip[..., -front.WANDERERS :])
+        flutter = sum(moved.float().chunk(PACES, dim=-1))
         fundamental = partial_frequency(skip, self.bands)
         over_input, over_pulses = (
-            self.axis.over_bands(part, fundamental) for part in logs[..., 3 * self.bands :].split(PARTIALS, dim=2)
+            self.axis.over_bands(part, fundamental) for part in logs[..., 3 * self.bands :].split(PARTIALS, dim=-1)
         )
         input_log = logs[..., : self.bands] + self.flatten(skip).float() + over_input + flutter
         pulses_log = logs[..., self.bands : 2 * self.bands] + over_pulses + flutter
-        added_log = torch.cat([pulses_log, logs[..., 2 * self.bands : 3 * self.bands]], dim=2)
+        added_log = torch.cat([pulses_log, logs[..., 2 * self.bands : 3 * self.bands]], dim=-1)
         input_log = self.GAIN_RANGE * torch.tanh(input_log / self.GAIN_RANGE)
         added_log = self.GAIN_RANGE * torch.tanh(added_log / self.GAIN_RANGE)
-        return torch.cat([torch.exp(amount * input_log), amount * torch.exp(added_log)], dim=2)
+        return torch.cat([torch.exp(amount * input_log), amount * torch.exp(added_log)], dim=-1)
 
 
 class SpectralNet(nn.Module):

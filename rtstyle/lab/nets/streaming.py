@@ -1,7 +1,7 @@
 """Causal layers whose past is an explicit argument: the same code trains on whole clips and exports as a streaming step.
 
-Tensors are time-major, (batch, frames, channels): a convolution is a concatenation and one matrix product, which is the
-fastest form of these small networks in ONNX Runtime.
+Tensors are time-major, (batch, frames, channels) or without the batch: a convolution is a concatenation and one matrix
+product, which is the fastest form of these small networks in ONNX Runtime; without the batch it adds the bias in the product.
 """
 
 from collections.abc import Mapping
@@ -22,13 +22,19 @@ class Past:
         self.kept: dict[str, Tensor] = {}
 
     def extend(self, name: str, x: Tensor, length: int) -> Tensor:
-        """Return `x` (batch, frames, channels) with the last `length` frames of earlier calls before it."""
+        """Return `x` (..., frames, channels) with the last `length` frames of earlier calls before it."""
         if name in self.kept:
             raise ValueError(f"two layers keep a state named {name!r}")
-        before = self.given[name].to(x.dtype) if self.given is not None else x.new_zeros(x.shape[0], length, x.shape[2])
-        joined = torch.cat([before, x], dim=1)
-        self.kept[name] = joined[:, -length:]
+        silence = (*x.shape[:-2], length, x.shape[-1])
+        before = self.given[name].to(x.dtype) if self.given is not None else x.new_zeros(silence)
+        joined = torch.cat([before, x], dim=-2)
+        self.kept[name] = joined[..., -length:, :]
         return joined
+
+
+def softplus(x: Tensor) -> Tensor:
+    """ln(1 + e^x), written out: ONNX Runtime vectorises the exponential and the logarithm, but not its Softplus."""
+    return torch.log(1.0 + torch.exp(x.clamp(max=20.0)))
 
 
 class CausalConv(nn.Module):
@@ -41,7 +47,7 @@ class CausalConv(nn.Module):
 
     def forward(self, x: Tensor, past: Past) -> Tensor:
         joined = past.extend(self.name, x, self.dilation)
-        return self.linear(torch.cat([joined[:, : -self.dilation], x], dim=2))
+        return self.linear(torch.cat([joined[..., : -self.dilation, :], x], dim=-1))
 
 
 class DepthwiseConv(nn.Module):
@@ -55,7 +61,8 @@ class DepthwiseConv(nn.Module):
     def forward(self, x: Tensor, past: Past) -> Tensor:
         d = self.dilation
         joined = past.extend(self.name, x, 2 * d)
-        return joined[:, : -2 * d] * self.weight[0] + joined[:, d:-d] * self.weight[1] + x * self.weight[2]
+        first, second = joined[..., : -2 * d, :], joined[..., d:-d, :]
+        return first * self.weight[0] + second * self.weight[1] + x * self.weight[2]
 
 
 class StyledUnit(nn.Module):
@@ -78,8 +85,8 @@ class StyledUnit(nn.Module):
         nn.init.zeros_(self.project.bias)
 
     def forward(self, x: Tensor, style: Tensor, past: Past) -> Tensor:
-        """x: (batch, frames, channels). style: (batch, 1, style)."""
-        scale, shift = self.style(style).chunk(2, dim=2)
+        """x: (..., frames, channels). style: (..., 1, style)."""
+        scale, shift = self.style(style).chunk(2, dim=-1)
         h = nn.functional.silu(self.norm(x) * (1.0 + scale) + shift)
         return x + self.project(nn.functional.silu(self.conv(h, past)))
 
