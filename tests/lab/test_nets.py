@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from rtstyle.dsp import bands, front
-from rtstyle.lab.nets.harmonics import HarmonicAxis
+from rtstyle.lab.nets.harmonics import LOWEST_PITCH, HarmonicAxis, pitch_code
 from rtstyle.lab.nets.latent import LatentNet, LatentShape
 from rtstyle.lab.nets.pqmf import Pqmf
 from rtstyle.lab.nets.spectral import SpectralNet, SpectralShape, band_spread, gliding_mean
-from rtstyle.lab.nets.streaming import Past, adapt
+from rtstyle.lab.nets.streaming import Past, adapt, softplus
 
 SMALL = {"channels": 16, "latent": 8, "style": 8, "units": 2}
 FRAMES = 24
@@ -98,6 +98,14 @@ def test_filter_bank_puts_a_tone_into_its_band() -> None:
         assert power[band] / power.sum() > 0.99
 
 
+def test_a_spectral_network_needs_no_batch_axis() -> None:
+    net = make("spectral")
+    x, style, amount = entry(net), torch.randn(1, 1, 16), torch.ones(1, 1, 1)
+    with torch.no_grad():
+        alone = net.decoder(*net.encoder(x[0], Past())[:1], style[0], amount[0], net.encoder(x[0], Past())[1], Past())
+    assert torch.allclose(alone, play(net, x, [FRAMES], style, 1.0)[0], atol=1e-6)
+
+
 def test_adapted_latents_take_the_targets_statistics() -> None:
     torch.manual_seed(0)
     z = 3.0 + 2.0 * torch.randn(1, 4000, 4)
@@ -148,6 +156,20 @@ def test_gains_glide_in_the_loss_as_on_stage() -> None:
     wanted = np.tensordot(inside / inside.sum(), logs[50:55], axes=1)
     found = gliding_mean(80, torch.tensor([50]), 256, 64, 48000)[0] @ torch.log(gains)
     assert np.abs(found.numpy() - wanted.ravel()).max() < 0.01
+
+
+def test_pitch_code_has_its_top_at_the_semitone() -> None:
+    notes = torch.arange(40.0, 95.0)
+    code = pitch_code(440.0 * 2.0 ** ((notes[None, :, None] - 69.0) / 12.0))[0]
+    assert torch.equal(code.argmax(1) + LOWEST_PITCH, notes.long())
+    assert torch.allclose(code.amax(1), torch.ones(55), atol=1e-3)
+    between = pitch_code(torch.tensor([[440.0 * 2.0 ** (0.5 / 12.0)]]))[0]
+    assert between[69 - LOWEST_PITCH] == pytest.approx(float(between[70 - LOWEST_PITCH]), rel=1e-3)
+
+
+def test_softplus_is_torchs_own() -> None:
+    x = torch.linspace(-30.0, 15.0, 200)
+    assert torch.allclose(softplus(x), torch.nn.functional.softplus(x), atol=2e-6)
 
 
 def test_partials_are_read_and_written_where_they_are() -> None:

@@ -10,7 +10,7 @@ from rtstyle.lab.export.bundle import export_tiny
 from rtstyle.lab.knockout import held_out_loss, pieces
 from rtstyle.lab.nets.spectral import SpectralShape, band_spread
 from rtstyle.lab.reference import BLOCKS, analyser_of, filter_sources, parity, source_spectra
-from rtstyle.lab.train.adversary import Discriminator, discriminator_loss
+from rtstyle.lab.train.adversary import DEPTH_DB, TOP_HZ, Discriminator, colour, discriminator_loss
 from rtstyle.lab.train.batches import Batch, Batches
 from rtstyle.lab.train.losses import flutter_loss, frame_loss, hearing, power_of, relative_powers
 from rtstyle.lab.train.trainer import NETS, SHAPES, Plan, Trainer, load_net
@@ -150,6 +150,17 @@ def test_discriminator_learns_which_voice_it_hears() -> None:
         score, named, _ = net(power, labels)
         assert score.mean() > net(power, labels.flip(0))[0].mean() + 0.5
         assert torch.equal(named.argmax(1), labels)
+
+
+def test_discriminator_hears_every_clip_through_an_equaliser_of_its_own() -> None:
+    torch.manual_seed(4)
+    gain, floor = colour(1000, TOP_HZ, 64)
+    assert gain.shape == (64, 1, 1000)
+    level = 10 * torch.log10(gain)
+    assert 1.0 < level.std(0).mean() < 2 * DEPTH_DB
+    assert level.diff(dim=2).abs().max() < 1.5  # dB in 11 Hz: partials keep their shape
+    assert not torch.allclose(level[0], level[1], atol=0.5)
+    assert ((floor > 1e-7) & (floor < 1e-3)).all()
 
 
 @pytest.mark.parametrize("kind", ["spectral", "latent"])

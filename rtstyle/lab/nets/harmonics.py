@@ -12,12 +12,24 @@ from rtstyle.dsp import bands as erb
 from rtstyle.dsp import excitation
 
 PARTIALS = 16
+LOWEST_PITCH, PITCHES = 30, 72  # MIDI notes of the pitch code: 46 Hz to 2.8 kHz
 
 
 def partial_frequency(features: Tensor, bands: int) -> Tensor:
     """Fundamental in Hz, (batch, T, 1), from the log period among the features (see `excitation.LOG_PERIOD`)."""
     log_period = features[..., bands + excitation.LOG_PERIOD : bands + excitation.LOG_PERIOD + 1].float()
     return 1000.0 * torch.exp(-5.0 * 0.6931472 * log_period.clamp(-1.0, 1.0))
+
+
+def pitch_code(fundamental: Tensor) -> Tensor:
+    """One number per semitone, near one where the pitch is: (batch, T, 1) in Hz -> (batch, T, PITCHES).
+
+    An instrument's notes differ from one to the next. A network that is told the pitch as one number can only bend its
+    timbre slowly along the scale; told by place, it can give every note its own.
+    """
+    pitch = 69.0 + 12.0 / 0.6931472 * torch.log(fundamental / 440.0)
+    notes = torch.arange(LOWEST_PITCH, LOWEST_PITCH + PITCHES, dtype=torch.float32, device=fundamental.device)
+    return torch.exp(-(pitch - notes).square())
 
 
 class HarmonicAxis(nn.Module):

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from rtstyle.dsp import bands as erb
 from rtstyle.dsp import front
-from rtstyle.lab.nets.harmonics import PARTIALS, HarmonicAxis, partial_frequency
+from rtstyle.lab.nets.harmonics import PARTIALS, PITCHES, HarmonicAxis, partial_frequency, pitch_code
 from rtstyle.lab.nets.streaming import CausalConv, DepthwiseConv, Past, StyledUnit, softplus
 
 
@@ -132,7 +132,7 @@ class SpectralDecoder(nn.Module):
             nn.Linear(2 * shape.latent, shape.style), nn.SiLU(), nn.Linear(shape.style, shape.style)
         )
         self.axis = HarmonicAxis(shape.n_fft, shape.sample_rate, b)
-        self.inner = nn.Linear(shape.latent + skip_width(shape), c)
+        self.inner = nn.Linear(shape.latent + skip_width(shape) + PITCHES, c)
         self.units = nn.ModuleList([StyledUnit(f"unit{i}", c, shape.style, 2**i) for i in range(shape.units)])
         # log gains: of the bands of all three sources, then of the partials of input and pulses
         self.out = nn.Linear(c, 3 * b + 2 * PARTIALS)
@@ -162,14 +162,14 @@ class SpectralDecoder(nn.Module):
 
     def forward(self, styled: Tensor, style: Tensor, amount: Tensor, skip: Tensor, past: Past) -> Tensor:
         embedded = self.embed(style)
-        h = self.inner(torch.cat([styled, skip], dim=-1))
+        fundamental = partial_frequency(skip, self.bands)
+        h = self.inner(torch.cat([styled, skip, pitch_code(fundamental).to(styled.dtype)], dim=-1))
         for unit in self.units:
             h = unit(h, embedded, past)
         h = nn.functional.silu(h)
         logs = self.out(h).float()
         moved = softplus(self.flutter(h)) * self.mixtures(skip[..., -front.WANDERERS :])
         flutter = sum(moved.float().chunk(PACES, dim=-1))
-        fundamental = partial_frequency(skip, self.bands)
         over_input, over_pulses = (
             self.axis.over_bands(part, fundamental) for part in logs[..., 3 * self.bands :].split(PARTIALS, dim=-1)
         )

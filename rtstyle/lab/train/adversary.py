@@ -4,6 +4,9 @@ A distance to the target is least at the mean of all that the target could have 
 discriminator asks instead whether a patch of the log spectrum could be this voice; real sounds of another voice count as
 false, so that it looks at timbre and not at quality alone.
 
+It hears everything through a random equaliser and a random noise floor. Without them the easiest difference to find is that
+of two long-term spectra, which the distance to the target sees to anyhow; with them there is only what moves.
+
 Sources: hinge loss: J. H. Lim, J. C. Ye, "Geometric GAN", 2017; projection of the condition: T. Miyato, M. Koyama, "cGANs with
 projection discriminator", ICLR 2018; mismatched conditions: S. Reed et al., ICML 2016; feature matching: K. Kumar et al.,
 "MelGAN", NeurIPS 2019; auxiliary classifier: A. Odena et al., "AC-GAN", ICML 2017.
@@ -16,6 +19,9 @@ import torch
 from torch import Tensor, nn
 
 TOP_HZ = 11000.0
+ORDERS = 8  # of the random equaliser's cosines over the mel scale
+DEPTH_DB = 6.0  # of the first of them, at most
+FLOOR_DB = (-65.0, -35.0)  # of the random noise in one bin, against the power of the frame
 
 
 class Discriminator(nn.Module):
@@ -54,6 +60,17 @@ class Discriminator(nn.Module):
         # the voice is asked of each moment as a whole, over all frequencies
         asked = (h.mean(3) * self.voice(labels)[:, :, None]).sum(1)
         return self.score(h)[:, 0] + asked[:, :, None], self.name(h.mean(2).flatten(1)), maps
+
+
+def colour(bins: int, top_hz: float, batch: int) -> tuple[Tensor, Tensor]:
+    """Power gains (batch, 1, bins) of random smooth equalisers, one per clip, and floors (batch, 1, 1) under them."""
+    mel = torch.log1p(torch.linspace(0.0, top_hz, bins) / 700.0)
+    orders = torch.arange(1, ORDERS + 1)
+    shapes = torch.cos(torch.pi * orders[:, None] * (mel / mel[-1]))
+    depth = torch.randn(batch, ORDERS) * (DEPTH_DB * torch.rand(batch, 1)) / orders**0.6
+    low, high = FLOOR_DB
+    floor = low + (high - low) * torch.rand(batch, 1, 1)
+    return 10.0 ** ((depth @ shapes)[:, None] / 10.0), 10.0 ** (floor / 10.0)
 
 
 def discriminator_loss(net: Discriminator, played: Tensor, target: Tensor, labels: Tensor) -> Tensor:
@@ -95,7 +112,9 @@ class Adversary:
 
     def play_against(self, played: Tensor, target: Tensor, voices: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Learn from one batch of `relative_powers`, then return both parts of `generator_loss`."""
-        labels = self.net.labels(voices)
+        labels, bins = self.net.labels(voices), self.net.bins
+        gain, floor = (each.to(self.device) for each in colour(bins, TOP_HZ, len(voices)))
+        played, target = (power[..., :bins] * gain + floor for power in (played, target))
         with torch.autocast(self.device, torch.bfloat16):
             against = discriminator_loss(self.net, played, target, labels)
         self.optimiser.zero_grad(set_to_none=True)

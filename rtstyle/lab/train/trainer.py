@@ -59,9 +59,9 @@ class Plan:
     kl: float = 1e-4
     average: float = 0.999
     flutter: float = 2.0  # weight of the flutter of the bands
-    pulses: float = 0.3  # price of the pulses where the input would do as well
+    pulses: float = 0.4  # price of the pulses where the input would do as well
     adversary_from: float = 0.3  # share of the minutes after which the discriminator plays along; 1: never
-    fooling: float = 0.4  # weight of the discriminator's score
+    fooling: float = 0.8  # weight of the discriminator's score
     matching: float = 2.0  # weight of the distance of its maps
     styles: tuple[str, ...] = STYLES
 
