@@ -38,7 +38,7 @@ DETUNED: Final = 0.12  # the same for its frequency against the period
 UNSURE, ASTRAY = 0.08, 0.16  # mean phase error from which the train fades, and at which it is silent
 
 # Slots of the state, float64[STATE_LENGTH]; zeros at reset. Behind them: the pulses not yet played, the
-# decimated past (a ring), the running autocorrelation and its normaliser.
+# decimated past (a ring), the running autocorrelation, its normaliser, and the one over the other.
 (
     HIGHPASS,
     LOWPASS_1,
@@ -63,7 +63,7 @@ UNSURE, ASTRAY = 0.08, 0.16  # mean phase error from which the train fades, and 
     ERROR,
 ) = range(21)
 STATE_SIZE: Final = 24
-STATE_LENGTH: Final = STATE_SIZE + PULSE_TAPS + 3 * LAGS
+STATE_LENGTH: Final = STATE_SIZE + PULSE_TAPS + 4 * LAGS
 
 # Values of `cues`, float32[CUES], for the hop just processed.
 LOG_PERIOD, STEADINESS = range(2)
@@ -107,12 +107,9 @@ def _listen(state: Any, past: Any, correlation: Any, energy: Any, sample: Any, f
 
 
 @kernel
-def _peak(correlation: Any, energy: Any, lag: Any) -> Any:
-    """Height and place, in lags from `lag`, of the parabola over 2 r / m around a local maximum; (0, 0) elsewhere."""
-    floor = 1e-9
-    left = 2.0 * correlation[lag - 1] / (energy[lag - 1] + floor)
-    value = 2.0 * correlation[lag] / (energy[lag] + floor)
-    right = 2.0 * correlation[lag + 1] / (energy[lag + 1] + floor)
+def _peak(clarity: Any, lag: Any) -> Any:
+    """Height and place, in lags from `lag`, of the parabola over a local maximum of `clarity`; (0, 0) elsewhere."""
+    left, value, right = clarity[lag - 1], clarity[lag], clarity[lag + 1]
     curve = left - 2.0 * value + right
     if value < left or value < right or curve >= 0.0:
         return 0.0, 0.0
@@ -121,21 +118,23 @@ def _peak(correlation: Any, energy: Any, lag: Any) -> Any:
 
 
 @kernel
-def _search(state: Any, correlation: Any, energy: Any) -> None:
+def _search(state: Any, correlation: Any, energy: Any, clarity: Any) -> None:
     """Find the period: the first peak of 2 r / m that is nearly as high as the highest one after r has been negative."""
+    for lag in range(LAGS):
+        clarity[lag] = 2.0 * correlation[lag] / (energy[lag] + 1e-9)
     start = 1
     while start < LAGS - 1 and correlation[start] > 0.0:
         start += 1
     best = 0.0
     for lag in range(max(start, 2), LAGS - 1):
-        height, _ = _peak(correlation, energy, lag)
+        height, _ = _peak(clarity, lag)
         best = max(best, height)
     state[FOUND] = 0.0
     state[CLARITY] = best
     if best == 0.0:
         return
     for lag in range(max(start, 2), LAGS - 1):
-        height, shift = _peak(correlation, energy, lag)
+        height, shift = _peak(clarity, lag)
         if height > NEARLY * best:
             state[FOUND] = lag + shift
             state[CLARITY] = height
@@ -175,6 +174,7 @@ def excite(state: Any, table: Any, sample_rate: Any, x: Any, pulses: Any, cues: 
     past = state[base : base + LAGS]
     correlation = state[base + LAGS : base + 2 * LAGS]
     energy = state[base + 2 * LAGS : base + 3 * LAGS]
+    clarity = state[base + 3 * LAGS : base + 4 * LAGS]
     turn = 2.0 * np.pi / sample_rate
     smooth = 1.0 - np.exp(-turn * 2500.0)
     decay = np.exp(-1.0 / (0.030 * sample_rate))
@@ -198,7 +198,7 @@ def excite(state: Any, table: Any, sample_rate: Any, x: Any, pulses: Any, cues: 
             state[SEARCH] += 1.0
             if state[SEARCH] >= SEARCH_EVERY:
                 state[SEARCH] = 0.0
-                _search(state, correlation, energy)
+                _search(state, correlation, energy, clarity)
                 if state[FOUND] > 0.0 and state[CLARITY] > 0.5:
                     state[PERIOD] = state[FOUND] * DECIMATION
                     pitch = sample_rate / min(max(state[PERIOD], shortest), longest)
