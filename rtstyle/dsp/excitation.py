@@ -92,18 +92,19 @@ def reset(state: Any) -> None:
 @kernel
 def _listen(state: Any, past: Any, correlation: Any, energy: Any, sample: Any, forget: Any) -> None:
     """Take one decimated sample into the running autocorrelation: r[l] = forget r[l] + x[n] x[n - l], and its normaliser."""
-    where = int(state[WHERE])
+    where = int(state[WHERE])  # of the newest in the ring: going up is going back in time
     past[where] = sample
     square = sample * sample
-    for lag in range(where + 1):
-        other = past[where - lag]
+    older = LAGS - where
+    for lag in range(older):
+        other = past[where + lag]
         correlation[lag] = forget * correlation[lag] + sample * other
         energy[lag] = forget * energy[lag] + square + other * other
-    for lag in range(where + 1, LAGS):
-        other = past[where - lag + LAGS]
+    for lag in range(older, LAGS):
+        other = past[lag - older]
         correlation[lag] = forget * correlation[lag] + sample * other
         energy[lag] = forget * energy[lag] + square + other * other
-    state[WHERE] = 0.0 if where + 1 == LAGS else where + 1.0
+    state[WHERE] = where - 1.0 if where > 0 else LAGS - 1.0
 
 
 @kernel
