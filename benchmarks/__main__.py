@@ -7,7 +7,18 @@ import argparse
 import subprocess
 import sys
 
-BENCHMARKS = ("kernels", "runtime_call", "brave", "latency", "startup", "offline", "bundles", "callback", "soak")
+BENCHMARKS = (
+    "kernels",
+    "chain",
+    "runtime_call",
+    "brave",
+    "latency",
+    "startup",
+    "offline",
+    "bundles",
+    "callback",
+    "soak",
+)
 
 
 def main() -> int:

@@ -86,6 +86,7 @@ def table_of_figures(lines: list[Line]) -> str:
     add("offline", ("model",), _offline)
     add("brave", (), _brave)
     add("kernels", (), _kernels)
+    add("chain", ("model",), _chain)
     add("runtime_call", (), _runtime_call)
     add("callback", ("period",), _callback)
     add("startup", (), _startup)
@@ -118,6 +119,14 @@ def _kernels(where: Line, found: Line) -> list[tuple[str, str]]:
         ("one STFT frame of 1024: time of scipy.fft and of torch.stft over ours", value),
         ("STFT and overlap-add, 1024 / 64", share),
     ]
+
+
+def _chain(where: Line, found: Line) -> list[tuple[str, str]]:
+    value = (
+        f"network {found['network_percent_of_block']} %, its front end {found['front_end_percent_of_block']} %, "
+        f"all the rest {found['without_a_model_percent_of_block']} %"
+    )
+    return [(f"{where['model']}, block {where['block']}: shares of the block's time, median", value)]
 
 
 def _runtime_call(where: Line, found: Line) -> list[tuple[str, str]]:

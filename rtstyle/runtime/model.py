@@ -71,7 +71,7 @@ class LoadedModel:
         self.backend = backend
         self.table = memory.table
         self._memory = memory
-        self._sessions = (encoder, decoder)
+        self.sessions = (encoder, decoder)
 
     @property
     def bad_samples(self) -> int:
@@ -115,13 +115,13 @@ class LoadedModel:
             if slot in self._memory.arrays:
                 array = self._memory.arrays[slot]
                 array.fill(np.nan if array.dtype.kind in "fc" else 77)
-        for session in self._sessions:
+        for session in self.sessions:
             session.poison()
 
     def close(self) -> None:
         """Free both graphs; `run_model` returns ERROR_CLOSED from now on. `[control]` while nothing runs."""
         self.table[at.KIND] = at.CLOSED
-        for session in self._sessions:
+        for session in self.sessions:
             session.close()
 
 
