@@ -221,7 +221,8 @@ def excite(state: Any, table: Any, sample_rate: Any, x: Any, pulses: Any, cues: 
             state[ARMED] = 0.0
             interval = state[SINCE] - late
             state[SINCE] = late
-            if state[CLARITY] > 0.3 and interval > 0.6 * state[PERIOD] and _steer(state, late):
+            known = state[PERIOD] > 0.0 and state[CLARITY] > 0.3
+            if known and interval > 0.6 * state[PERIOD] and _steer(state, late):
                 since = late
         if state[SINCE] > 2.5 * state[PERIOD]:
             state[SPEED] = 0.0
