@@ -102,7 +102,8 @@ def test_a_spectral_network_needs_no_batch_axis() -> None:
     net = make("spectral")
     x, style, amount = entry(net), torch.randn(1, 1, 16), torch.ones(1, 1, 1)
     with torch.no_grad():
-        alone = net.decoder(*net.encoder(x[0], Past())[:1], style[0], amount[0], net.encoder(x[0], Past())[1], Past())
+        latent, skip = net.encoder(x[0], Past())
+        alone = net.decoder(latent, style[0], amount[0], skip, Past())
     assert torch.allclose(alone, play(net, x, [FRAMES], style, 1.0)[0], atol=1e-6)
 
 
