@@ -27,8 +27,8 @@ FLOOR_DB = (-65.0, -35.0)  # of the random noise in one bin, against the power o
 class Discriminator(nn.Module):
     """Log powers (batch, frames, bins), voices (batch) -> scores of patches, logits of the voices, the maps before them."""
 
-    WIDTHS = (24, 40, 64, 64)
-    STRIDES = ((1, 2), (2, 2), (2, 2), (1, 2))
+    WIDTHS = (24, 40, 64, 64, 64)
+    STRIDES = ((1, 2), (2, 2), (2, 2), (2, 2), (2, 1))  # over 65 frames, 0.43 s: an attack, two turns of a vibrato
 
     def __init__(self, voices: Sequence[str], n_fft: int, sample_rate: int) -> None:
         super().__init__()
