@@ -42,7 +42,6 @@ NETS: dict[str, Callable[..., Net]] = {"spectral": SpectralNet, "latent": Latent
 WINDOWS, SHARES = (2048, 1024, 512), (0.25, 0.6, 0.15)  # of the loss, and how often the spectral family uses each
 ADVERSARY_WINDOW = 1024
 STRIDE_SECONDS = 0.00667  # between two windows of the loss
-WARM_SECONDS = 0.064  # at a clip's begin, when the past is silence, which teaches nothing
 STYLES = ("violin", "flute", "cello", "trumpet", "clarinet", "saxophone", "voice")  # what most steps aim at
 
 
@@ -154,11 +153,11 @@ class Trainer:
     def powers(self, played: Tensor, batch: Batch, n_fft: int, first: int = 0) -> tuple[Tensor, Tensor, Tensor]:
         """Powers of played and target in Hann windows of n_fft samples, (batch, windows, bins); share of the pulses.
 
-        first: hops by which the first window is moved; the windows follow at STRIDE_SECONDS, past the first WARM_SECONDS.
+        first: hops by which the first window is moved; the windows follow at STRIDE_SECONDS. A clip's begin counts: every
+        stream begins from empty states, and a network that was never asked about them begins with a crack.
         """
         shape = self.shape
         stride = round(STRIDE_SECONDS * shape.sample_rate / shape.hop)
-        begin = round(WARM_SECONDS * shape.sample_rate / shape.hop) + first
         window = torch.hann_window(n_fft, device=self.device) * (8.0 / 3.0) ** 0.5  # as much energy as no window
 
         def spectra(audio: Tensor) -> Tensor:
@@ -166,14 +165,14 @@ class Trainer:
 
         if isinstance(shape, LatentShape):
             late = self.net.latency
-            spectrum = spectra(played[:, begin * shape.hop + late :])
-            wanted = spectra(batch.target[:, begin * shape.hop : batch.target.shape[1] - late])
+            spectrum = spectra(played[:, first * shape.hop + late :])
+            wanted = spectra(batch.target[:, first * shape.hop : batch.target.shape[1] - late])
             return power_of(spectrum), power_of(wanted), torch.zeros((), device=self.device)
-        wanted = spectra(batch.target[:, begin * shape.hop :])
-        starts = begin + stride * torch.arange(wanted.shape[1])
+        wanted = spectra(batch.target[:, first * shape.hop :])
+        starts = first + stride * torch.arange(wanted.shape[1])
         mean = gliding_mean(played.shape[1], starts, n_fft, shape.hop, shape.sample_rate).to(self.device)
         logs = (mean @ torch.log(played.clamp(min=front.CLOSED))).unflatten(2, (front.SOURCES, -1))
-        sources = spectra(batch.x.audio[:, :, begin * shape.hop :])
+        sources = spectra(batch.x.audio[:, :, first * shape.hop :])
         spread, phase = self.filters(n_fft)
         response = torch.polar(torch.exp(logs[:, :, :2] @ spread.T), logs[:, :, :2] @ phase.T)
         noise = torch.exp(logs[:, :, 2]) @ spread.T * sources[:, 2]
