@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from rtstyle.bundle import find_bundle, find_bundles, load_bundle
 from rtstyle.cli import app as cli
 from rtstyle.cli.offline import OfflineChain
 from rtstyle.cli.render import render
 from rtstyle.errors import BundleError, FileError, ParameterError
+from rtstyle.performance import PERFORMANCE
 from tests.fixtures_bundles import make_identity_bundle, make_network_bundle
 
 RATE = 48_000
@@ -162,10 +164,18 @@ def test_mistakes_are_named(bundles: Path, source: Path, tmp_path: Path) -> None
 
 
 def test_a_chain_without_a_clock_has_no_late_blocks(bundles: Path) -> None:
-    from rtstyle.bundle import load_bundle
-
     chain = OfflineChain(load_bundle(bundles / "network"), sample_rate=RATE)
     chain.render(noise(0.5))
     faults = chain.engine.faults()
     chain.close()
     assert (faults.late, faults.underflow, faults.dry_frames) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("name", sorted(find_bundles()))
+def test_a_file_that_begins_at_once_begins_without_a_crack(name: str) -> None:
+    audio, rate = soundfile.read(PERFORMANCE, dtype="float32")
+    chain = OfflineChain(load_bundle(find_bundle(name)), sample_rate=rate, values={"mix": 1.0})
+    sounding = audio[None, rate : rate + rate // 2].copy()
+    played = chain.render(sounding)
+    chain.close()
+    assert np.abs(played[:, : rate // 20]).max() < 1.5 * np.abs(played[:, rate // 10 :]).max()
