@@ -97,10 +97,7 @@ def table_of_figures(lines: list[Line]) -> str:
 def _bundle(where: Line, found: Line) -> list[tuple[str, str]]:
     what = f"{where['model']}, block {where['block']}: share of one core, {where['seconds'] / 60:g} min"
     value = f"median {found['median_percent']} %, p99 {found['p99_percent']} %, p99.9 {found['p999_percent']} %"
-    late = f"{found['misses']} of {found['blocks']} late"
-    if found.get("own_misses") is not None:  # the others: the system gave the processor to somebody else
-        late += f", {found['own_misses']} by its own work"
-    return [(what, f"{value}, {late}")]
+    return [(what, f"{value}, {found['misses']} of {found['blocks']} late")]
 
 
 def _offline(where: Line, found: Line) -> list[tuple[str, str]]:

@@ -39,8 +39,8 @@ class Pace:
 
     @property
     def own_misses(self) -> int:
-        """Misses that would be misses on an undisturbed machine too: the work alone took longer than the block lasts."""
-        return int(np.count_nonzero(self.busy > self.period))
+        """Misses whose work alone took longer than the block lasts. A virtual machine counts time stolen from it as work."""
+        return int(np.count_nonzero((self.costs > self.period) & (self.busy > self.period)))
 
     def share(self, percentile: float) -> float:
         """A percentile of the cost as a share of the period."""

@@ -30,7 +30,7 @@ class Graphs:
     passes: tuple[tuple[str, int, int], ...]
 
 
-def encode(net: Net, x: Tensor, past: Past) -> list[Tensor]:
+def run_encoder(net: Net, x: Tensor, past: Past) -> list[Tensor]:
     """Latent and pass-throughs of features (T, F) or audio (3, samples)."""
     if isinstance(net, SpectralNet):
         return list(net.encoder(x, past))
@@ -38,7 +38,9 @@ def encode(net: Net, x: Tensor, past: Past) -> list[Tensor]:
     return [mean[0], *(r[0] for r in rest)]
 
 
-def decode(net: Net, styled: Tensor, style: Tensor, amount: Tensor, between: Sequence[Tensor], past: Past) -> Tensor:
+def run_decoder(
+    net: Net, styled: Tensor, style: Tensor, amount: Tensor, between: Sequence[Tensor], past: Past
+) -> Tensor:
     """Gains (T, 3 B) or audio (1, samples) of styled (T, C), style (1, 2 C), amount (1, 1) and the pass-throughs."""
     if isinstance(net, SpectralNet):
         gains: Tensor = net.decoder(styled, style, amount, *between, past)
@@ -56,7 +58,7 @@ class EncoderStep(nn.Module):
 
     def forward(self, x: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         past = Past(dict(zip(self.names, states, strict=True)))
-        return (*encode(self.net, x, past), *past.kept.values())
+        return (*run_encoder(self.net, x, past), *past.kept.values())
 
 
 class DecoderStep(nn.Module):
@@ -69,7 +71,7 @@ class DecoderStep(nn.Module):
     def forward(self, styled: Tensor, style: Tensor, amount: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
         between, states = rest[: self.passes], rest[self.passes :]
         past = Past(dict(zip(self.names, states, strict=True)))
-        return (decode(self.net, styled, style, amount, between, past), *past.kept.values())
+        return (run_decoder(self.net, styled, style, amount, between, past), *past.kept.values())
 
 
 def _serialise(
@@ -104,9 +106,9 @@ def export_graphs(net: Net) -> Graphs:
     x = torch.randn(3, frames * shape.hop) if latent else torch.randn(frames, front.feature_width(shape.bands))
     with torch.no_grad():
         past, later = Past(), Past()
-        first, *rest = encode(net, x, past)
+        first, *rest = run_encoder(net, x, past)
         style, amount = torch.randn(1, 2 * shape.latent), torch.ones(1, 1)
-        decode(net, first, style, amount, rest, later)
+        run_decoder(net, first, style, amount, rest, later)
     names = ["bands", "skip"] if latent else ["skip"]
     passes = tuple((name, r.shape[0] // frames, r.shape[1]) for name, r in zip(names, rest, strict=True))
     source, result = ("audio", "audio") if latent else ("features", "gains")

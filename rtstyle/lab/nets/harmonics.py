@@ -5,6 +5,8 @@ weak fundamental of an oboe move with the pitch. A network on bands has to learn
 is one number per partial. Source: the harmonic distribution of J. Engel et al., "DDSP", ICLR 2020.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -12,13 +14,14 @@ from rtstyle.dsp import bands as erb
 from rtstyle.dsp import excitation
 
 PARTIALS = 16
+LN_2 = math.log(2.0)
 LOWEST_PITCH, PITCHES = 30, 72  # MIDI notes of the pitch code: 46 Hz to 2.8 kHz
 
 
 def partial_frequency(features: Tensor, bands: int) -> Tensor:
     """Fundamental in Hz, (batch, T, 1), from the log period among the features (see `excitation.LOG_PERIOD`)."""
     log_period = features[..., bands + excitation.LOG_PERIOD : bands + excitation.LOG_PERIOD + 1].float()
-    return 1000.0 * torch.exp(-5.0 * 0.6931472 * log_period.clamp(-1.0, 1.0))
+    return 1000.0 * torch.exp(-5.0 * LN_2 * log_period.clamp(-1.0, 1.0))
 
 
 def pitch_code(fundamental: Tensor) -> Tensor:
@@ -27,7 +30,7 @@ def pitch_code(fundamental: Tensor) -> Tensor:
     An instrument's notes differ from one to the next. A network that is told the pitch as one number can only bend its
     timbre slowly along the scale; told by place, it can give every note its own.
     """
-    pitch = 69.0 + 12.0 / 0.6931472 * torch.log(fundamental / 440.0)
+    pitch = 69.0 + 12.0 / LN_2 * torch.log(fundamental / 440.0)
     notes = torch.arange(LOWEST_PITCH, LOWEST_PITCH + PITCHES, dtype=torch.float32, device=fundamental.device)
     return torch.exp(-(pitch - notes).square())
 

@@ -15,6 +15,7 @@ class StyleBank:
         self.square: dict[str, Tensor] = {}
 
     def update(self, name: str, mean: Tensor, std: Tensor, rate: float = 0.02) -> None:
+        """Move a voice's statistics towards those of one clip, (1, 1, C) each."""
         mean, square = mean.detach().float(), (std.square() + mean.square()).detach().float()
         if name not in self.mean:
             self.mean[name], self.square[name] = mean.clone(), square.clone()
@@ -22,13 +23,16 @@ class StyleBank:
         self.square[name] += rate * (square - self.square[name])
 
     def get(self, name: str) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of a voice, (1, 1, C) each. Raises KeyError for one that was never met."""
         mean = self.mean[name]
         return mean, torch.sqrt(torch.clamp(self.square[name] - mean.square(), min=1e-4))
 
     def state(self) -> dict[str, Any]:
+        """All that `restore` needs."""
         return {"mean": self.mean, "square": self.square}
 
     def restore(self, state: dict[str, Any]) -> None:
+        """Take over what `state` gave."""
         self.mean, self.square = dict(state["mean"]), dict(state["square"])
 
 
