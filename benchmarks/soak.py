@@ -3,7 +3,7 @@
     python -m benchmarks.soak [--seconds 1800] [--period 128] [--model NAME ...]
 
 A sender plays noise bursts into the client; every half second another style, mix or amount is chosen. Beside it runs a
-pass-through client: what it loses, the machine has lost.
+pass-through client: what it loses, the machine has lost. Each minute a line on the error stream says how it stands.
 """
 
 import argparse
@@ -33,6 +33,9 @@ with Rig(Setup(model=model, backend="jack", midi="none", input="none", output="n
         rig.set("mix", chance.random())
         rig.set("style.amount", chance.random())
         changes += 1
+        if changes % 120 == 0:
+            state, faults = rig.state(), rig.engine.faults()
+            print(f"{model}: {state.meters.blocks} blocks, late {faults.late}, xruns {state.audio.xruns}", file=sys.stderr)
     state, faults = rig.state(), rig.engine.faults()
     memory = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmRSS")]
 print(json.dumps({
@@ -47,7 +50,7 @@ def soak(environment: dict[str, str], model: str, seconds: float) -> dict[str, A
     """Play one model for so long."""
     beside, noise = start(environment, "pass", str(seconds)), start(environment, "noise", str(seconds))
     command = [sys.executable, "-c", PLAY, str(seconds), model]
-    player = subprocess.Popen(command, env=environment, stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True)
+    player = subprocess.Popen(command, env=environment, stdin=PIPE, stdout=PIPE, text=True)
     clients = [player, beside, noise]
     try:
         go(clients)

@@ -29,7 +29,6 @@ def pick_bundle(text: str | None) -> Bundle:
     return load_bundle(folders[0])
 
 
-PRE_ROLL = 8192  # frames of silence before the first: a network's empty states are not those of silence
 
 
 class OfflineChain:
@@ -99,11 +98,7 @@ class OfflineChain:
             self.set({"bypass": 1.0})
 
     def player(self, events: Sequence[TimedEvent] = ()) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-        """A function from one block (channels, frames) to the next, which applies `events` at their samples.
-
-        Plays PRE_ROLL frames of silence at once, as a stage has them before the first note.
-        """
-        self.engine.process(np.zeros((self.channels, PRE_ROLL), np.float32))
+        """A function from one block (channels, frames) to the next, which applies `events` at their samples."""
         position = 0
 
         def process(x: NDArray[np.float32]) -> NDArray[np.float32]:

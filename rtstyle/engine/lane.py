@@ -39,10 +39,12 @@ from rtstyle.engine.cells import (
     WAITING,
 )
 from rtstyle.engine.memory import Memory
+from rtstyle.errors import RtstyleError
 
 CONTROLS = 33  # amount and the weights of 32 styles, as `runtime.model.run_model` takes them
 SHORT_REST_SECONDS = 0.050  # of a model after a fault; doubled each time up to the long one
 LONG_REST_SECONDS = 0.500
+SILENCE_SECONDS = 0.17  # that a model hears before a stream
 
 
 class Model(Protocol):
@@ -57,7 +59,13 @@ class Model(Protocol):
     styles: tuple[str, ...]
 
     def reset(self) -> None:
-        """Return to silence."""
+        """Forget the past."""
+
+    def step(self, x: NDArray[np.float32], controls: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run x, float32[a multiple of the hop], under the controls [amount, weights of the styles].
+
+        Raises RtstyleError when it fails.
+        """
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,21 @@ class Lane:
         targets = self.memory[L_CONTROLS][1]
         targets[1 : 1 + weights.size] = weights
         targets[1 + weights.size :] = 0.0
+
+    def hear_silence(self, amount: float) -> None:
+        """Let the models run on silence: a stream may begin in the middle of a note, and empty states would crack.
+
+        A network's zero states are not those that silence leaves in it. A model that fails here fails again in the chain,
+        which plays dry and counts it. Only while no thread runs the lane.
+        """
+        controls = self.memory[L_CONTROLS][1].copy()
+        controls[0] = amount
+        for model in self.models:
+            hops = round(SILENCE_SECONDS * model.sample_rate / model.hop)
+            try:
+                model.step(np.zeros(hops * model.hop, np.float32), controls)
+            except RtstyleError:
+                model.reset()
 
     def reset(self, *, sounding: bool) -> None:
         """Return to silence. Only while no thread runs the lane.

@@ -198,6 +198,7 @@ class Slots:
         if self._loaded is None or self._leaving is not None:
             return
         lane = self._build(sounding=True)
+        lane.hear_silence(float(self._memory[cells.PARAMETERS][cells.AMOUNT]))
         lane.state[cells.LATENCY] = self._prefill(lane)
         which = self._put_up(lane)
         put(self._state, cells.CURRENT, which)

@@ -172,7 +172,7 @@ def test_a_chain_without_a_clock_has_no_late_blocks(bundles: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(find_bundles()))
-def test_a_file_that_begins_at_once_begins_without_a_crack(name: str) -> None:
+def test_a_stream_that_begins_in_mid_note_begins_without_a_crack(name: str) -> None:
     audio, rate = soundfile.read(PERFORMANCE, dtype="float32")
     chain = OfflineChain(load_bundle(find_bundle(name)), sample_rate=rate, values={"mix": 1.0})
     sounding = audio[None, rate : rate + rate // 2].copy()

@@ -77,3 +77,8 @@ class FakeModel:
         """Silence; the faults stay."""
         self.line[:] = 0.0
         self.table[POSITION] = 0
+
+    def step(self, x: NDArray[np.float32], controls: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Silence is all it is asked, and changes nothing."""
+        assert not np.any(x)
+        return x

@@ -14,7 +14,7 @@ import soundfile
 from rtstyle.backends import callbacks as slot
 from rtstyle.backends.jack import JackBackend
 from rtstyle.bundle import load_bundle
-from rtstyle.cli.offline import PRE_ROLL, OfflineChain
+from rtstyle.cli.offline import OfflineChain
 from rtstyle.params import PARAMETERS
 from rtstyle.performance import PERFORMANCE
 from rtstyle.rig import Rig, Setup
@@ -137,13 +137,13 @@ def test_stereo_network_recording_equals_the_offline_render(server: JackServer, 
             # While the server freewheels nothing is late, so that from here on the engine's past is silence alone.
             if not done:
                 done.append(stage.rig.player.restart_engine())
-            return stage.settled and engine.meters().frames > PRE_ROLL + 10 * PERIOD
+            return stage.settled and engine.meters().frames > 10 * PERIOD
 
         done: list[bool] = []
         before: list[int] = []
         stage.daw.cue = (0, lambda: before.append(engine.meters().frames))
         back = stage.play(audio, ready=restarted)
-    silence = np.zeros((2, before[0] - PRE_ROLL), np.float32)
+    silence = np.zeros((2, before[0]), np.float32)
     expected = rendered(bundles / "network", np.concatenate([silence, audio], axis=1))[:, silence.shape[1] :]
     assert np.max(np.abs(back - expected)) < 1e-4 * np.max(np.abs(expected))
 
