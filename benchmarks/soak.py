@@ -35,7 +35,7 @@ with Rig(Setup(model=model, backend="jack", midi="none", input="none", output="n
         changes += 1
         if changes % 120 == 0:
             state, faults = rig.state(), rig.engine.faults()
-            print(f"{model}: {state.meters.blocks} blocks, late {faults.late}, xruns {state.audio.xruns}", file=sys.stderr)
+            print(f"{model}: {state.meters.blocks} blocks, {faults}, xruns {state.audio.xruns}", file=sys.stderr)
     state, faults = rig.state(), rig.engine.faults()
     memory = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmRSS")]
 print(json.dumps({

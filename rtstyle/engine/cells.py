@@ -159,6 +159,7 @@ SHORT_BACKOFF = 22  # samples
 LONG_BACKOFF = 23
 UNHEARD = 25  # samples at model rate that the model still runs unheard after a rest, until it has a past again
 STRIKES = 26  # hops that came too late, of late (safe)
+OVERRUNS = 27  # blocks for which it took too long, since the debt was last paid (tight)
 TARGETS_SEEN = 24  # 0 until the controls jumped to their first targets
 LANE_STATE_SIZE: Final = 32
 

@@ -120,6 +120,7 @@ class Lane:
             cells.ORIGIN,
             cells.UNHEARD,
             cells.STRIKES,
+            cells.OVERRUNS,
             TAKEN,
             WAITING,
             MUTED_UNTIL,

@@ -49,7 +49,7 @@ class Jitter:
 class Faults:
     """What went wrong since `prepare`, and was covered by the dry signal."""
 
-    late: int  # blocks (tight) or hops (safe) for which the model took too long
+    late: int  # times that the model was sent to rest for being too slow (tight), or hops that came too late (safe)
     model_error: int  # runs that returned an error
     nonfinite_in: int  # samples of the input that were NaN, infinite or absurd
     nonfinite_out: int  # runs, or samples at the limiter, that were

@@ -118,6 +118,20 @@ def test_a_model_ten_times_too_slow_rests_and_is_tried_again() -> None:
     assert np.abs(y + 0.5 * x[:, 60_800 - total : -total])[:, -4800:].max() < 0.02
 
 
+def test_one_stall_of_the_system_is_no_fallback() -> None:
+    model = FakeModel(gains=(-0.5,))
+    engine = ready(model, block=4096, patient=False)
+    x = sine(35 * 4096)
+    total = engine.latency().total
+    parts = []
+    for index, start in enumerate(range(0, x.shape[1], 4096)):
+        model.table[SLEEP_US] = 4_000 if index == 30 else 0  # for each of 64 hops: three times what the block lasts
+        parts.append(play(engine, x[:, start : start + 4096], 4096))
+    y = np.concatenate(parts, axis=1)
+    assert np.abs(y + 0.5 * delayed(x, total))[:, 9000:].max() < 0.02
+    assert (engine.faults().late, engine.faults().dry_frames) == (0, 0)
+
+
 def test_a_worker_that_is_too_slow_never_holds_the_audio_up() -> None:
     model = FakeModel(gains=(-0.5,))
     engine = ready(model, driver="safe", patient=True)
