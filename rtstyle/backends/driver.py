@@ -54,10 +54,10 @@ def choose_driver(wanted: str, models: Sequence[Runnable], sample_rate: int, blo
     if block == 0:
         return DriverChoice("safe", "the device's block changes from callback to callback")
     share = model_share(models, sample_rate, block)
-    words = f"the model takes {100 * share:.0f} % of a block of {block}"
+    words = f"the model takes {100 * share:.0f} % of a block"
     if share <= TIGHT_SHARE:
-        return DriverChoice("tight", f"{words}, which fits into the callback", share)
-    return DriverChoice("safe", f"{words}: a worker gets time for it", share)
+        return DriverChoice("tight", words, share)
+    return DriverChoice("safe", f"{words}, so a worker runs it", share)
 
 
 def model_share(models: Sequence[Runnable], sample_rate: int, block: int) -> float:

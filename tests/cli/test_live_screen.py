@@ -24,7 +24,7 @@ STATE = RigState(
     swapping=False,
     backend="jack",
     device="JACK client rtstyle",
-    audio=PlayerState("running", "", 48_000, 128, "tight", "the model takes 20 % of a block of 128", 3, 99, 0, False),
+    audio=PlayerState("running", "", 48_000, 128, "tight", "the model takes 20 % of a block", 3, 99, 0, False),
     latency=Latency(48_000, (Item("model", 64.0), Item("block adaptation", 0.0), Item("limiter", 16.0)), 80),
     device_latency=DeviceLatency(128, 256),
     total_ms=1000 * 464 / 48_000,
@@ -50,7 +50,7 @@ def test_screen_shows_model_style_values_latency_device_and_health() -> None:
         "Mix 100 %",
         "Bypass off",
         "9.7 ms = device in 2.7 + model 1.3 + limiter 0.3 + device out 5.3",
-        "JACK client rtstyle, 48000 Hz, 128 frames, driver tight (the model takes 20 % of a block of 128)",
+        "JACK client rtstyle, 48000 Hz, 128 frames, driver tight (the model takes 20 % of a block)",
         "load 23 %, xruns 3, fallbacks 0",
         "JACK midi_in",
     ):
