@@ -10,7 +10,12 @@ from rtstyle.lab.evaluate.bootstrap import Figure, figure
 ROWS = ("copy-content", "copy-style", "EQ match", "noise decoy", "shallow net", "amount 0", "amount 0.25", "amount 0.5",
         "amount 0.75", "amount 1")  # fmt: skip
 # column -> (figure, digits): what the Markdown tables show
-TIMBRE = {"judged target": "judge_share", "probability": "judge_probability", "1 - cos MFCC": "mfcc_distance"}
+TIMBRE = {
+    "judged target": "judge_share",
+    "probability": "judge_probability",
+    "second ear": "second_ear",
+    "1 - cos MFCC": "mfcc_distance",
+}
 CONTENT = {
     "pitch < 50 cents": "pitch_accuracy",
     "cents": "cents",
@@ -130,7 +135,7 @@ class Report:
             + ", ".join(f"{n} {_number(e['accuracy'])}" for n, e in self.judge.items())
             + (f". **Below 95 %, so its verdict is not used: {', '.join(unusable)}.**" if unusable else "."), "",
             *self._table("Timbre", TIMBRE, frechet=True), *self._table("Content", CONTENT),
-            *self._table("Purity", PURITY), *self._by_target(), *self._matrix(), *self._fidelity(),
+            *self._table("Purity", PURITY), *self._by_target(), *self._second_ear(), *self._matrix(), *self._fidelity(),
             *[f"- {note}" for note in self.notes],
         ]  # fmt: skip
         return "\n".join(lines) + "\n"
@@ -160,6 +165,22 @@ class Report:
             cells.append(self.mean("judge_share", "amount 1", target=name, same=True).text())
             mark = "" if self.judge.get(name, {}).get("usable") else " (verdict unusable)"
             lines.append(f"| {name}{mark} | " + " | ".join(cells) + " |")
+        return [*lines, ""]
+
+    def _second_ear(self) -> list[str]:
+        """By target, beside what the same network says of real recordings; none for the instruments that it cannot name."""
+        rows = ("copy-content", "EQ match", "amount 1", "copy-style")
+        found = {name: [self.mean("second_ear", row, target=name) for row in rows] for name in self.targets}
+        known = {name: figures for name, figures in found.items() if any(one.clips for one in figures)}
+        if not known:
+            return []
+        lines = [
+            "## Second ear, by target", "",
+            "Probability of the target's tag by a network that others trained on 16 000 songs: it knows no recording and "
+            "no model of ours, and means something beside what it says of the real target alone.", "",
+            "| target | copy-content | EQ match | amount 1 | real target |", "| --- |" + " --- |" * 4,
+        ]  # fmt: skip
+        lines += [f"| {name} | " + " | ".join(one.text() for one in figures) + " |" for name, figures in known.items()]
         return [*lines, ""]
 
     def _matrix(self) -> list[str]:

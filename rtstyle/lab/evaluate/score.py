@@ -18,6 +18,7 @@ from rtstyle.lab.evaluate.clips import INSTRUMENTS, RATE, Clip, find_clips
 from rtstyle.lab.evaluate.inputs import Input
 from rtstyle.lab.evaluate.judge import Judge, Verdict, load_judge
 from rtstyle.lab.evaluate.report import Entry, Report
+from rtstyle.lab.evaluate.second_ear import tag_probability
 
 Audio = NDArray[np.float32]
 Render = Callable[[Audio, str, float], Audio]
@@ -76,6 +77,7 @@ class Evaluation:
             )
         verdict = self.judge(output, RATE)
         figures = timbre.measure(output, RATE, target, verdict, heard.verdict.audible, self.references[target])
+        figures["second_ear"] = tag_probability(output, RATE, target)
         if tune:
             figures |= content.compare(heard.content, content.measure(output, RATE))
             figures |= fidelity.harmonicity(output, RATE, heard.content.f0)

@@ -19,12 +19,14 @@ from torch.nn.functional import avg_pool1d
 from rtstyle.corpus.pairs import PairCorpus
 from rtstyle.dsp import front
 from rtstyle.dsp.minphase import phase_per_gain
+from rtstyle.lab.ear.nets import HOP_SECONDS, WINDOW_SECONDS, TrainingEar
 from rtstyle.lab.nets.latent import LatentNet, LatentShape
 from rtstyle.lab.nets.spectral import SpectralNet, SpectralShape, band_spread, gliding_mean
 from rtstyle.lab.nets.streaming import Past, adapt
 from rtstyle.lab.train.adversary import Adversary
 from rtstyle.lab.train.batches import Analyser, Batch, Batches, Clip
 from rtstyle.lab.train.losses import (
+    ear_distance,
     flutter_loss,
     frame_loss,
     hearing,
@@ -62,6 +64,7 @@ class Plan:
     adversary_from: float = 0.3  # share of the minutes after which the discriminator plays along; 1: never
     fooling: float = 0.8  # weight of the discriminator's score
     matching: float = 2.0  # weight of the distance of its maps
+    ear: float = 0.0  # weight of the distance in a trained ear
     styles: tuple[str, ...] = STYLES
 
 
@@ -105,6 +108,7 @@ class Trainer:
         )
         self.valid = valid
         self.adversary: Adversary | None = None
+        self.listener = TrainingEar().to(device) if plan.ear else None
 
     # -- one step ------------------------------------------------------------------------------------------------------
 
@@ -150,14 +154,16 @@ class Trainer:
         per_band = [avg_pool1d(part.float().square().transpose(1, 2), 64).transpose(1, 2) for part in parts]
         return out.float(), divergence, share_of_pulses(*per_band)
 
-    def powers(self, played: Tensor, batch: Batch, n_fft: int, first: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    def powers(
+        self, played: Tensor, batch: Batch, n_fft: int, first: int = 0, seconds: float = STRIDE_SECONDS
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Powers of played and target in Hann windows of n_fft samples, (batch, windows, bins); share of the pulses.
 
-        first: hops by which the first window is moved; the windows follow at STRIDE_SECONDS. A clip's begin counts: every
+        first: hops by which the first window is moved; the windows follow every `seconds`. A clip's begin counts: every
         stream begins from empty states, and a network that was never asked about them begins with a crack.
         """
         shape = self.shape
-        stride = round(STRIDE_SECONDS * shape.sample_rate / shape.hop)
+        stride = round(seconds * shape.sample_rate / shape.hop)
         window = torch.hann_window(n_fft, device=self.device) * (8.0 / 3.0) ** 0.5  # as much energy as no window
 
         def spectra(audio: Tensor) -> Tensor:
@@ -214,6 +220,13 @@ class Trainer:
             if n_fft == ADVERSARY_WINDOW and self.adversary is not None and sample:
                 fooled, matched = self.adversary.play_against(power_y, power_t, batch.voices)
                 total = total + plan.fooling * fooled + plan.matching * matched
+        if self.listener is not None:
+            n_fft = round(WINDOW_SECONDS * self.shape.sample_rate)
+            power_y, power_t, _ = self.powers(played, batch, n_fft, first, HOP_SECONDS)
+            with torch.autocast(self.device, torch.bfloat16):
+                heard = ear_distance(self.listener, power_y, power_t)
+            parts["ear"] = float(heard.detach())
+            total = total + plan.ear * heard
         parts["pulses"] = float(pulses.detach())
         total = total + plan.pulses * pulses
         if self.adversary is not None and sample:
