@@ -13,27 +13,15 @@ from numpy.typing import NDArray
 
 from rtstyle.bundle import Bundle, load_bundle, update_bundle
 from rtstyle.errors import FileError
+from rtstyle.lab.evaluate.bundle_run import BundleRun
 from rtstyle.lab.evaluate.picture import write_picture
 from rtstyle.performance import PERFORMANCE
-from rtstyle.runtime.model import load_model
 
 EXCERPT_SECONDS = 6.0
 KNOCKOUT = (
     "Loss on libraries held out of training, whole and with one piece at a time saying nothing but its mean",
     "(`python -m rtstyle.lab.knockout`): what the network leans on, not what it would have learnt without.",
 )
-
-
-def play_aligned(bundle: Bundle, audio: NDArray[np.float32], style: int) -> NDArray[np.float32]:
-    """The audio in one style, lined up with it: float32 of the same length. `[control]`"""
-    model = load_model(bundle)
-    try:
-        padded = np.zeros(-(-(audio.size + model.latency) // model.hop) * model.hop, np.float32)
-        padded[: audio.size] = audio
-        played = model.step(padded, model.controls(style, 1.0))
-    finally:
-        model.close()
-    return played[model.latency : model.latency + audio.size]
 
 
 def ogg(audio: NDArray[np.float32], rate: int) -> bytes:
@@ -87,7 +75,9 @@ def write_card(folder: Path, evaluation: Path | None = None, pieces: Path | None
     audio, rate = soundfile.read(PERFORMANCE, dtype="float32")
     excerpt = audio[: int(EXCERPT_SECONDS * rate)]
     style = next((i for i, s in enumerate(bundle.styles) if s.id == "violin"), 0)
-    played = play_aligned(bundle, excerpt, style)
+    run = BundleRun(bundle)
+    played = run(excerpt, run.styles[style], 1.0)
+    run.close()
     picture = folder.parent / f".{folder.name}.png"
     try:
         write_picture(picture, [("flute, rendered", excerpt), (bundle.styles[style].name, played)], rate, bundle.name)
