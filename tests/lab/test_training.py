@@ -1,5 +1,6 @@
 """Training lowers its loss, keeps what it needs to go on, and what it exports plays as torch does."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,15 @@ from rtstyle.lab.export.bundle import export_tiny
 from rtstyle.lab.knockout import held_out_loss, pieces
 from rtstyle.lab.nets.spectral import SpectralShape, band_spread
 from rtstyle.lab.reference import BLOCKS, analyser_of, filter_sources, parity, source_spectra
-from rtstyle.lab.train.adversary import DEPTH_DB, TOP_HZ, Discriminator, colour, discriminator_loss
+from rtstyle.lab.train.adversary import (
+    DEPTH_DB,
+    TOP_HZ,
+    Discriminator,
+    EarDiscriminator,
+    SpectrumDiscriminator,
+    colour,
+    discriminator_loss,
+)
 from rtstyle.lab.train.batches import Batch, Batches
 from rtstyle.lab.train.losses import flutter_loss, frame_loss, hearing, power_of, relative_powers
 from rtstyle.lab.train.trainer import NETS, SHAPES, Plan, Trainer, load_net
@@ -57,7 +66,7 @@ def test_loss_falls_on_a_batch_seen_again_and_again(kind: str, tmp_path: Path) -
 
 def test_a_run_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     torch.set_num_threads(1)
-    plan = Plan("spectral", minutes=0.04, batch=2, seconds=0.3, styles=())
+    plan = Plan("spectral", minutes=0.04, batch=2, seconds=0.4, styles=())
     trainer = Trainer(plan, Tones(), tmp_path, shape=SMALL)
     trainer.train()
     assert trainer.step > 0
@@ -121,34 +130,39 @@ def test_loss_hears_what_the_stage_plays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["spectral", "latent"])
-def test_adversary_joins_in_and_survives_a_resume(kind: str, tmp_path: Path) -> None:
+def test_adversaries_join_in_and_survive_a_resume(kind: str, tmp_path: Path) -> None:
     torch.set_num_threads(1)
-    plan = Plan(kind, minutes=0.05, batch=2, seconds=0.3, styles=(), adversary_from=0.0)
+    plan = Plan(kind, minutes=0.05, batch=2, seconds=0.4, styles=(), adversary_from=0.0)
     trainer = Trainer(plan, Tones(), tmp_path, shape=SMALL)
     trainer.train()
-    assert trainer.adversary is not None
-    assert trainer.adversary.steps > 0
+    assert set(trainer.adversaries) == {"spectrum", "ear"}
     again = Trainer(plan, Tones(), tmp_path, shape=SMALL)
     assert again.resume()
-    assert again.adversary is not None
-    assert again.adversary.steps == trainer.adversary.steps
-    for name, value in again.adversary.net.state_dict().items():
-        assert torch.equal(value, trainer.adversary.net.state_dict()[name])
+    for role, adversary in trainer.adversaries.items():
+        assert again.adversaries[role].steps == adversary.steps
+        for name, value in again.adversaries[role].net.state_dict().items():
+            assert torch.equal(value, adversary.net.state_dict()[name])
+    assert trainer.adversaries["ear"].steps > 0
 
 
-def test_discriminator_learns_which_voice_it_hears() -> None:
+@pytest.mark.parametrize(
+    "make", [lambda voices: SpectrumDiscriminator(voices, 1024, 48000), lambda voices: EarDiscriminator(voices, 48000)]
+)
+def test_discriminators_learn_which_voice_they_hear(make: Callable[[Sequence[str]], Discriminator]) -> None:
     torch.manual_seed(1)
-    net = Discriminator(Tones.voices, 1024, 48000)
+    net = make(Tones.voices)
     optimiser = torch.optim.AdamW(net.parameters(), lr=2e-3)
-    power = torch.stack([torch.rand(12, 513) * torch.linspace(1, end, 513) for end in (1e-4, 1.0)])
+    power = torch.stack([torch.rand(32, net.bins) * torch.linspace(1, end, net.bins) for end in (1e-4, 1.0)])
     labels = net.labels(["bright", "dull"])
+    real, fake = (net.hear(net.level(one, one)[0]) for one in (power, power.flip(2)))
     for _ in range(60):
         optimiser.zero_grad()
-        discriminator_loss(net, 0.3 * power.flip(2), power, labels).backward()
+        discriminator_loss(net, fake, real, labels).backward()
         optimiser.step()
     with torch.no_grad():
-        score, named, _ = net(power, labels)
-        assert score.mean() > net(power, labels.flip(0))[0].mean() + 0.5
+        scores, named, _ = net(real, labels)
+        others = net(real, labels.flip(0))[0]
+        assert all(score.mean() > other.mean() + 0.5 for score, other in zip(scores, others, strict=True))
         assert torch.equal(named.argmax(1), labels)
 
 

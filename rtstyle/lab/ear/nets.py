@@ -14,7 +14,7 @@ from rtstyle.lab.ear.weights import load_weights
 SAMPLE_RATE, N_FFT, HOP, MELS = 16000, 512, 256, 96
 BINS = N_FFT // 2 + 1
 WINDOW_SECONDS, HOP_SECONDS = N_FFT / SAMPLE_RATE, HOP / SAMPLE_RATE
-SINE_POWER = (N_FFT / 4) ** 2  # of a full-scale sine in one bin under that window
+LEVEL_POWER = 0.01 * N_FFT * (3 * N_FFT / 8) / 2  # of all bins of a window at -20 dBFS, as librosa scales them
 
 
 class _Ear(nn.Module):
@@ -35,7 +35,7 @@ class _Ear(nn.Module):
         return getattr(self, self.names[name])
 
     def bands(self, power: Tensor) -> Tensor:
-        """Powers (batch, frames, BINS), a full-scale sine at SINE_POWER -> normalised log-mel (batch, 1, frames, MELS)."""
+        """Powers (batch, frames, BINS), LEVEL_POWER in all for -20 dBFS -> normalised log-mel (batch, 1, frames, MELS)."""
         return self.norm(torch.log10(1.0 + 10_000.0 * (power @ self.mel.T))[:, None], 0)
 
     def conv(self, x: Tensor, name: str, padding: int | tuple[int, int] = 0) -> Tensor:
@@ -53,6 +53,7 @@ class _Ear(nn.Module):
 class TrainingEar(_Ear):
     """The five-layer network trained on the Million Song Dataset; `forward` gives its first four maps."""
 
+    CHANNELS = 128
     POOLS = (((4, 1), (2, 2)), ((2, 2), (2, 2)), ((2, 2), (2, 2)), ((2, 2), (2, 2)))
 
     def __init__(self) -> None:

@@ -1,15 +1,19 @@
-"""The second phase of training: a discriminator that knows which voice it ought to hear.
+"""The second phase of training: discriminators that know which voice they ought to hear.
 
 A distance to the target is least at the mean of all that the target could have been, and a mean of spectra is haze. The
 discriminator asks instead whether a patch of the log spectrum could be this voice; real sounds of another voice count as
 false, so that it looks at timbre and not at quality alone.
 
-It hears everything through a random equaliser and a random noise floor. Without them the easiest difference to find is that
+There are two. One looks at fine spectra and learns all that it knows from what it is shown. The other looks at the maps of a
+network that has heard a million songs, and has to learn only what to make of them.
+
+They hear everything through a random equaliser and a random noise floor. Without them the easiest difference to find is that
 of two long-term spectra, which the distance to the target sees to anyhow; with them there is only what moves.
 
 Sources: hinge loss: J. H. Lim, J. C. Ye, "Geometric GAN", 2017; projection of the condition: T. Miyato, M. Koyama, "cGANs with
 projection discriminator", ICLR 2018; mismatched conditions: S. Reed et al., ICML 2016; feature matching: K. Kumar et al.,
-"MelGAN", NeurIPS 2019; auxiliary classifier: A. Odena et al., "AC-GAN", ICML 2017.
+"MelGAN", NeurIPS 2019; auxiliary classifier: A. Odena et al., "AC-GAN", ICML 2017; discriminators on frozen maps, mixed at
+random: A. Sauer et al., "Projected GANs converge faster", NeurIPS 2021.
 """
 
 from collections.abc import Sequence
@@ -17,6 +21,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
+
+from rtstyle.lab.ear.nets import BINS, HOP_SECONDS, LEVEL_POWER, SAMPLE_RATE, WINDOW_SECONDS, TrainingEar
+from rtstyle.lab.train.losses import STRIDE_SECONDS, relative_powers
 
 TOP_HZ = 11000.0
 ORDERS = 8  # of the random equaliser's cosines over the mel scale
@@ -25,18 +33,54 @@ FLOOR_DB = (-65.0, -35.0)  # of the random noise in one bin, against the power o
 
 
 class Discriminator(nn.Module):
-    """Log powers (batch, frames, bins), voices (batch) -> scores of patches, logits of the voices, the maps before them."""
+    """What both have in common: the windows that they want to be shown, and the voices that they know."""
+
+    n_fft: int  # samples of a window
+    stride: float  # seconds from one to the next
+    top_hz: float
+    bins: int  # up to there
+
+    def __init__(self, voices: Sequence[str]) -> None:
+        super().__init__()
+        self.index = {voice: i for i, voice in enumerate(voices)}
+
+    def labels(self, voices: Sequence[str]) -> Tensor:
+        """Numbers of voices, int64 (batch)."""
+        return torch.tensor([self.index[voice] for voice in voices], device=next(self.parameters()).device)
+
+    def level(self, power_y: Tensor, power_t: Tensor) -> tuple[Tensor, Tensor]:
+        """Both powers (batch, windows, bins), brought to the target's level."""
+        raise NotImplementedError
+
+    def hear(self, power: Tensor) -> list[Tensor]:
+        """Powers at that level -> what `forward` looks at; nothing in it learns."""
+        raise NotImplementedError
+
+    def forward(self, heard: list[Tensor], labels: Tensor) -> tuple[list[Tensor], Tensor, list[Tensor]]:
+        """What was heard, voices (batch) -> scores of patches, logits of the voices, maps to compare."""
+        raise NotImplementedError
+
+
+def _heights(x: Tensor, of: Tensor) -> Tensor:
+    """x with one more channel, which says how high a bin lies."""
+    rising = torch.linspace(-1.0, 1.0, of.shape[3], device=of.device, dtype=of.dtype)
+    return torch.cat([x, rising.expand(of.shape[0], 1, *of.shape[2:])], dim=1)
+
+
+class SpectrumDiscriminator(Discriminator):
+    """Looks at log powers, frame by frame at one level."""
 
     WIDTHS = (24, 40, 64, 64, 64)
     STRIDES = ((1, 2), (2, 2), (2, 2), (2, 2), (2, 1))  # over 65 frames, 0.43 s: an attack, two turns of a vibrato
+    stride, top_hz = STRIDE_SECONDS, TOP_HZ
 
     def __init__(self, voices: Sequence[str], n_fft: int, sample_rate: int) -> None:
-        super().__init__()
-        self.index = {voice: i for i, voice in enumerate(voices)}
+        super().__init__(voices)
+        self.n_fft = n_fft
         self.bins = int(TOP_HZ * n_fft / sample_rate)
-        layers, width = [], 2  # the second channel says how high a bin lies
+        layers, width = [], 2
         for after, stride in zip(self.WIDTHS, self.STRIDES, strict=True):
-            layers.append(nn.utils.parametrizations.weight_norm(nn.Conv2d(width, after, (3, 5), stride, (1, 2))))
+            layers.append(weight_norm(nn.Conv2d(width, after, (3, 5), stride, (1, 2))))
             width = after
         self.layers = nn.ModuleList(layers)
         self.score = nn.Conv2d(width, 1, 3, padding=1)
@@ -46,20 +90,60 @@ class Discriminator(nn.Module):
             heights = -(-heights // stride)
         self.name = nn.Linear(width * heights, len(self.index))
 
-    def labels(self, voices: Sequence[str]) -> Tensor:
-        """Numbers of voices, int64 (batch)."""
-        return torch.tensor([self.index[voice] for voice in voices], device=self.score.weight.device)
+    def level(self, power_y: Tensor, power_t: Tensor) -> tuple[Tensor, Tensor]:
+        return relative_powers(power_y, power_t)
 
-    def forward(self, power: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        x = 1.0 + torch.log(power[:, None, :, : self.bins] + 1e-7) / 8.0
-        height = torch.linspace(-1.0, 1.0, self.bins, device=x.device).expand_as(x)
-        h, maps = torch.cat([x, height], dim=1), []
+    def hear(self, power: Tensor) -> list[Tensor]:
+        x = 1.0 + torch.log(power[:, None] + 1e-7) / 8.0
+        return [_heights(x, x)]
+
+    def forward(self, heard: list[Tensor], labels: Tensor) -> tuple[list[Tensor], Tensor, list[Tensor]]:
+        (h,), maps = heard, []
         for layer in self.layers:
             h = nn.functional.leaky_relu(layer(h), 0.2)
             maps.append(h)
         # the voice is asked of each moment as a whole, over all frequencies
         asked = (h.mean(3) * self.voice(labels)[:, :, None]).sum(1)
-        return self.score(h)[:, 0] + asked[:, :, None], self.name(h.mean(2).flatten(1)), maps
+        return [self.score(h)[:, 0] + asked[:, :, None]], self.name(h.mean(2).flatten(1)), maps
+
+
+class EarDiscriminator(Discriminator):
+    """Looks at the maps of `TrainingEar`, whole clips at one level: it hears attacks and swells."""
+
+    WIDTH = 64
+    stride, top_hz, bins = HOP_SECONDS, SAMPLE_RATE / 2, BINS
+
+    def __init__(self, voices: Sequence[str], sample_rate: int) -> None:
+        super().__init__(voices)
+        self.n_fft = round(WINDOW_SECONDS * sample_rate)
+        self.ear = TrainingEar()
+        layers, width = len(TrainingEar.POOLS), self.WIDTH
+        mix = torch.randn(layers, width, TrainingEar.CHANNELS) / TrainingEar.CHANNELS**0.5
+        self.register_buffer("mix", mix)  # so that no channel can be left out of account
+        self.first = nn.ModuleList(weight_norm(nn.Conv2d(width + 1, width, 3, padding=1)) for _ in range(layers))
+        self.second = nn.ModuleList(weight_norm(nn.Conv2d(width, width, 3, padding=1)) for _ in range(layers))
+        self.score = nn.ModuleList(nn.Conv2d(width, 1, 1) for _ in range(layers))
+        self.voice = nn.Embedding(len(self.index), width * layers)
+        self.name = nn.Linear(width * layers, len(self.index))
+
+    def level(self, power_y: Tensor, power_t: Tensor) -> tuple[Tensor, Tensor]:
+        mean = power_t.sum(2).mean(1)[:, None, None].clamp(min=1e-6)
+        return power_y / mean, power_t / mean
+
+    def hear(self, power: Tensor) -> list[Tensor]:
+        return self.ear(power * LEVEL_POWER)
+
+    def forward(self, heard: list[Tensor], labels: Tensor) -> tuple[list[Tensor], Tensor, list[Tensor]]:
+        scores, moments = [], []
+        voices = self.voice(labels).chunk(len(heard), dim=1)
+        for layer, (maps, voice) in enumerate(zip(heard, voices, strict=True)):
+            h = torch.einsum("bcth,wc->bwth", maps, self.mix[layer])
+            h = nn.functional.leaky_relu(self.first[layer](_heights(h, h)), 0.2)
+            h = nn.functional.leaky_relu(self.second[layer](h), 0.2)
+            asked = (h.mean(3) * voice[:, :, None]).sum(1)
+            scores.append(self.score[layer](h)[:, 0] + asked[:, :, None])
+            moments.append(h.mean((2, 3)))
+        return scores, self.name(torch.cat(moments, 1)), heard
 
 
 def colour(bins: int, top_hz: float, batch: int) -> tuple[Tensor, Tensor]:
@@ -73,19 +157,24 @@ def colour(bins: int, top_hz: float, batch: int) -> tuple[Tensor, Tensor]:
     return 10.0 ** ((depth @ shapes)[:, None] / 10.0), 10.0 ** (floor / 10.0)
 
 
-def discriminator_loss(net: Discriminator, played: Tensor, target: Tensor, labels: Tensor) -> Tensor:
-    """Hinge loss of the discriminator over real, played, and real with another's voice."""
+def discriminator_loss(net: Discriminator, played: list[Tensor], target: list[Tensor], labels: Tensor) -> Tensor:
+    """Hinge loss of the discriminator over real, played, and real with another's voice; each as it was heard."""
     others = labels.roll(1)
     real, named, _ = net(target, labels)
-    fake, _, _ = net(played.detach(), labels)
+    fake, _, _ = net([each.detach() for each in played], labels)
     wrong, _, _ = net(target, others)
     mismatched = (others != labels).float()[:, None, None]
     relu = nn.functional.relu
-    told = relu(1.0 - real).mean() + relu(1.0 + fake).mean() + 0.5 * (relu(1.0 + wrong) * mismatched).mean()
-    return told + nn.functional.cross_entropy(named, labels)
+    told = [
+        relu(1.0 - r).mean() + relu(1.0 + f).mean() + 0.5 * (relu(1.0 + w) * mismatched).mean()
+        for r, f, w in zip(real, fake, wrong, strict=True)
+    ]
+    return torch.stack(told).mean() + nn.functional.cross_entropy(named, labels)
 
 
-def generator_loss(net: Discriminator, played: Tensor, target: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def generator_loss(
+    net: Discriminator, played: list[Tensor], target: list[Tensor], labels: Tensor
+) -> tuple[Tensor, Tensor]:
     """What the player is to lower: minus the score of what it played, with how little it is taken for the voice that it
     ought to be; and the distance of the maps to the target's.
     """
@@ -95,39 +184,44 @@ def generator_loss(net: Discriminator, played: Tensor, target: Tensor, labels: T
     apart = [
         (a - b).abs().mean() / b.abs().mean().clamp(min=1e-3) for a, b in zip(played_maps, target_maps, strict=True)
     ]
-    return nn.functional.cross_entropy(named, labels) - fake.mean(), torch.stack(apart).mean()
+    score = torch.stack([each.mean() for each in fake]).mean()
+    return nn.functional.cross_entropy(named, labels) - score, torch.stack(apart).mean()
 
 
 class Adversary:
-    """The discriminator with its optimiser: it learns from every batch that it judges."""
+    """A discriminator with its optimiser: it learns from every batch that it judges."""
 
     EASE_STEPS = 300  # until its word has full weight: at first it only guesses
 
-    def __init__(self, voices: Sequence[str], n_fft: int, sample_rate: int, device: str) -> None:
-        self.device = device
-        self.net = Discriminator(voices, n_fft, sample_rate).to(device)
+    def __init__(self, net: Discriminator, device: str, name: str) -> None:
+        self.device, self.name = device, name
+        self.net = net.to(device)
         self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=1e-3, betas=(0.5, 0.9))
         self.steps = 0
-        self.last = {"against": 0.0, "fooled": 0.0, "matched": 0.0}  # of the last batch, for the log
+        self.last: dict[str, float] = {}  # of the last batch, for the log
 
     def play_against(self, played: Tensor, target: Tensor, voices: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Learn from one batch of `relative_powers`, then return both parts of `generator_loss`."""
-        labels, bins = self.net.labels(voices), self.net.bins
-        gain, floor = (each.to(self.device) for each in colour(bins, TOP_HZ, len(voices)))
-        played, target = (power[..., :bins] * gain + floor for power in (played, target))
+        """Learn from one batch of powers, then return both parts of `generator_loss`."""
+        net = self.net
+        labels, bins = net.labels(voices), net.bins
+        gain, floor = (each.to(self.device) for each in colour(bins, net.top_hz, len(voices)))
+        played, target = (power[..., :bins] * gain + floor for power in net.level(played, target))
         with torch.autocast(self.device, torch.bfloat16):
-            against = discriminator_loss(self.net, played, target, labels)
+            heard = net.hear(played)
+            with torch.no_grad():
+                wanted = net.hear(target)
+            against = discriminator_loss(net, heard, wanted, labels)
         self.optimiser.zero_grad(set_to_none=True)
         against.backward()
         self.optimiser.step()
-        self.net.requires_grad_(False)  # the player's gradient goes through it, not into it
+        net.requires_grad_(False)  # the player's gradient goes through it, not into it
         with torch.autocast(self.device, torch.bfloat16):
-            fooled, matched = generator_loss(self.net, played, target, labels)
-        self.net.requires_grad_(True)
+            fooled, matched = generator_loss(net, heard, wanted, labels)
+        net.requires_grad_(True)
         self.last = {
-            "against": float(against.detach()),
-            "fooled": float(fooled.detach()),
-            "matched": float(matched.detach()),
+            f"{self.name}_against": float(against.detach()),
+            f"{self.name}_fooled": float(fooled.detach()),
+            f"{self.name}_matched": float(matched.detach()),
         }
         ease = min(1.0, self.steps / self.EASE_STEPS)
         self.steps += 1

@@ -5,8 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from rtstyle.lab.ear.nets import BINS, SINE_POWER, TrainingEar
-
+STRIDE_SECONDS = 0.00667  # between two windows
 SMOOTHED = 6  # frames, 40 ms
 LAGS = (1, 3, 9)  # frames, 7 to 60 ms
 FLUTTER_FLOOR = 3e-6
@@ -69,24 +68,6 @@ def flutter_loss(power_y: Tensor, power_t: Tensor, spread: Tensor) -> Tensor:
         for lag in LAGS
     )
     return torch.as_tensor((apart * heard).sum() / heard.sum().clamp(min=1e-3) / len(LAGS))
-
-
-def ear_distance(ear: TrainingEar, power_y: Tensor, power_t: Tensor) -> Tensor:
-    """How differently a network that has heard a million songs hears the two: mean distance of its maps.
-
-    power_y, power_t: (batch, frames, bins) of windows as `ear` wants them, but scaled so that a window keeps a signal's
-    energy. The target of each clip is brought to -20 dBFS, some dB up or down, and what is played by as much.
-    Source: feature loss: J. Johnson et al., "Perceptual losses for real-time style transfer", ECCV 2016.
-    """
-    bins = power_t.shape[2]
-    mean_square = 2.0 * power_t.sum(2).mean(1) / (2 * bins - 2) ** 2
-    loudness = 10.0 ** (-2.0 + torch.empty_like(mean_square).uniform_(-0.8, 0.8))
-    scale = loudness / mean_square.clamp(min=1e-9)
-    # a full-scale sine has (samples / 2)^2 * 2 / 3 under an energy-keeping Hann window
-    scale = scale * (SINE_POWER / ((bins - 1) ** 2 * 2.0 / 3.0))
-    played, wanted = (ear(power[..., :BINS] * scale[:, None, None]) for power in (power_y, power_t))
-    apart = [(a - b).abs().mean() / b.abs().mean() for a, b in zip(played, wanted, strict=True)]
-    return torch.stack(apart).mean()
 
 
 def power_of(spectrum: Tensor) -> Tensor:

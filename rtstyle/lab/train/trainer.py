@@ -19,14 +19,13 @@ from torch.nn.functional import avg_pool1d
 from rtstyle.corpus.pairs import PairCorpus
 from rtstyle.dsp import front
 from rtstyle.dsp.minphase import phase_per_gain
-from rtstyle.lab.ear.nets import HOP_SECONDS, WINDOW_SECONDS, TrainingEar
 from rtstyle.lab.nets.latent import LatentNet, LatentShape
 from rtstyle.lab.nets.spectral import SpectralNet, SpectralShape, band_spread, gliding_mean
 from rtstyle.lab.nets.streaming import Past, adapt
-from rtstyle.lab.train.adversary import Adversary
+from rtstyle.lab.train.adversary import Adversary, EarDiscriminator, SpectrumDiscriminator
 from rtstyle.lab.train.batches import Analyser, Batch, Batches, Clip
 from rtstyle.lab.train.losses import (
-    ear_distance,
+    STRIDE_SECONDS,
     flutter_loss,
     frame_loss,
     hearing,
@@ -43,7 +42,6 @@ NETS: dict[str, Callable[..., Net]] = {"spectral": SpectralNet, "latent": Latent
 
 WINDOWS, SHARES = (2048, 1024, 512), (0.25, 0.6, 0.15)  # of the loss, and how often the spectral family uses each
 ADVERSARY_WINDOW = 1024
-STRIDE_SECONDS = 0.00667  # between two windows of the loss
 STYLES = ("violin", "flute", "cello", "trumpet", "clarinet", "saxophone", "voice")  # what most steps aim at
 
 
@@ -61,10 +59,9 @@ class Plan:
     average: float = 0.999
     flutter: float = 2.0  # weight of the flutter of the bands
     pulses: float = 0.4  # price of the pulses where the input would do as well
-    adversary_from: float = 0.3  # share of the minutes after which the discriminator plays along; 1: never
-    fooling: float = 0.8  # weight of the discriminator's score
+    adversary_from: float = 0.3  # share of the minutes after which the discriminators play along; 1: never
+    fooling: float = 0.8  # weight of a discriminator's score
     matching: float = 2.0  # weight of the distance of its maps
-    ear: float = 0.0  # weight of the distance in a trained ear
     styles: tuple[str, ...] = STYLES
 
 
@@ -107,8 +104,7 @@ class Trainer:
             plan.kind, self.shape.hop, self.shape.sample_rate, getattr(self.shape, "n_fft", 1024), count, plan.seed + 1
         )
         self.valid = valid
-        self.adversary: Adversary | None = None
-        self.listener = TrainingEar().to(device) if plan.ear else None
+        self.adversaries: dict[str, Adversary] = {}
 
     # -- one step ------------------------------------------------------------------------------------------------------
 
@@ -213,33 +209,37 @@ class Trainer:
             pulses = pulses + share
             spread, weight = self.ear(n_fft)
             part, parts = frame_loss(*relative_powers(over_time(power_y), over_time(power_t)), spread, weight)
-            power_y, power_t = relative_powers(power_y, power_t)
-            flutter = flutter_loss(power_y, power_t, spread)
+            flutter = flutter_loss(*relative_powers(power_y, power_t), spread)
             parts["flutter"] = float(flutter.detach())
             total = total + (part + plan.flutter * flutter) / len(sizes)
-            if n_fft == ADVERSARY_WINDOW and self.adversary is not None and sample:
-                fooled, matched = self.adversary.play_against(power_y, power_t, batch.voices)
-                total = total + plan.fooling * fooled + plan.matching * matched
-        if self.listener is not None:
-            n_fft = round(WINDOW_SECONDS * self.shape.sample_rate)
-            power_y, power_t, _ = self.powers(played, batch, n_fft, first, HOP_SECONDS)
-            with torch.autocast(self.device, torch.bfloat16):
-                heard = ear_distance(self.listener, power_y, power_t)
-            parts["ear"] = float(heard.detach())
-            total = total + plan.ear * heard
+            if n_fft == ADVERSARY_WINDOW and self.adversaries and sample:
+                total = total + self.against("spectrum", power_y, power_t, batch)
+        if self.adversaries and sample:
+            net = self.adversaries["ear"].net
+            total = total + self.against("ear", *self.powers(played, batch, net.n_fft, first, net.stride)[:2], batch)
         parts["pulses"] = float(pulses.detach())
         total = total + plan.pulses * pulses
-        if self.adversary is not None and sample:
-            parts |= self.adversary.last
+        if sample:
+            for adversary in self.adversaries.values():
+                parts |= adversary.last
         if plan.kind == "latent":
             parts["kl"] = float(divergence.detach())
             total = total + plan.kl * divergence
         return total, parts
 
-    def begin_adversary(self) -> Adversary:
-        """Put the discriminator in place; from now on `loss` trains it and is judged by it."""
-        self.adversary = Adversary(self.corpus.voices, ADVERSARY_WINDOW, self.shape.sample_rate, self.device)
-        return self.adversary
+    def against(self, name: str, power_y: Tensor, power_t: Tensor, batch: Batch) -> Tensor:
+        """What one adversary adds to the loss."""
+        fooled, matched = self.adversaries[name].play_against(power_y, power_t, batch.voices)
+        return self.plan.fooling * fooled + self.plan.matching * matched
+
+    def begin_adversaries(self) -> None:
+        """Put the discriminators in place; from now on `loss` trains them and is judged by them."""
+        rate, voices = self.shape.sample_rate, self.corpus.voices
+        for name, net in (
+            ("spectrum", SpectrumDiscriminator(voices, ADVERSARY_WINDOW, rate)),
+            ("ear", EarDiscriminator(voices, rate)),
+        ):
+            self.adversaries[name] = Adversary(net, self.device, name)
 
     def train(self, report: Callable[[dict[str, float]], None] | None = None) -> None:
         """Train until the plan's minutes are used up, counting those of earlier runs of the same folder."""
@@ -264,8 +264,8 @@ class Trainer:
             progress = self.trained_seconds / (plan.minutes * 60)
             if progress >= 1.0:
                 break
-            if self.adversary is None and progress >= plan.adversary_from:
-                self.begin_adversary()
+            if not self.adversaries and progress >= plan.adversary_from:
+                self.begin_adversaries()
             scale = min(1.0, (self.step + 1) / 200) * max(
                 0.02, 0.5 * (1 + torch.cos(torch.tensor(progress * torch.pi)).item())
             )
@@ -348,7 +348,7 @@ class Trainer:
                 "averaged": self.averaged,
                 "optimiser": self.optimiser.state_dict(),
                 "bank": self.bank.state(),
-                "adversary": self.adversary.state() if self.adversary is not None else None,
+                "adversaries": {name: adversary.state() for name, adversary in self.adversaries.items()},
                 "step": self.step,
                 "trained_seconds": self.trained_seconds,
                 "instruments": list(self.corpus.instruments),
@@ -367,8 +367,10 @@ class Trainer:
         self.optimiser.load_state_dict(state["optimiser"])
         self.bank.restore(state["bank"])
         self.step, self.trained_seconds = state["step"], state["trained_seconds"]
-        if state["adversary"] is not None:
-            self.begin_adversary().restore(state["adversary"])
+        if state["adversaries"]:
+            self.begin_adversaries()
+            for name, kept in state["adversaries"].items():
+                self.adversaries[name].restore(kept)
         return True
 
 
