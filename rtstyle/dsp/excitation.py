@@ -30,6 +30,9 @@ DECIMATION: Final = 6
 LAGS: Final = 136  # at 48 kHz: periods up to 17 ms, 59 Hz
 SEARCH_EVERY: Final = 8  # decimated samples between two searches for the period
 NEARLY: Final = 0.88  # of the highest peak: the first peak as high as this is the period
+MOST_PARTS: Final = 5  # of that peak's lag that may be the period instead
+SHORTEST_LAG: Final = 2.5  # 3.2 kHz at 48 kHz
+REACH: Final = 4  # lags on either side from which the value between two is made
 
 PULL: Final = 0.2  # share of a crossing's phase error that the loop makes up for within a period
 AIM: Final = 0.1  # share by which the loop's frequency nears that of the autocorrelation at each crossing
@@ -51,7 +54,8 @@ UNSURE, ASTRAY = 0.08, 0.16  # mean phase error from which the train fades, and 
     CLARITY,
     POWER,
     GATE,
-    SMOOTH,
+    SMOOTH_1,
+    SMOOTH_2,
     SUM,
     COUNT,
     WHERE,
@@ -61,7 +65,7 @@ UNSURE, ASTRAY = 0.08, 0.16  # mean phase error from which the train fades, and 
     SPEED,
     NUDGE,
     ERROR,
-) = range(21)
+) = range(22)
 STATE_SIZE: Final = 24
 STATE_LENGTH: Final = STATE_SIZE + PULSE_TAPS + 4 * LAGS
 
@@ -119,6 +123,22 @@ def _peak(clarity: Any, lag: Any) -> Any:
 
 
 @kernel
+def _between(clarity: Any, place: Any) -> Any:
+    """`clarity` between two lags, by a windowed sinc."""
+    first = int(place) - REACH + 1
+    away = place - first
+    if away == REACH - 1.0:
+        return clarity[int(place)]
+    total = 0.0
+    alternating = np.sin(np.pi * away) / np.pi
+    for lag in range(first, first + 2 * REACH):
+        total += alternating / away * np.cos(0.5 * np.pi * away / REACH) ** 2 * clarity[abs(lag)]
+        alternating = -alternating
+        away -= 1.0
+    return total
+
+
+@kernel
 def _search(state: Any, correlation: Any, energy: Any, clarity: Any) -> None:
     """Find the period: the first peak of 2 r / m that is nearly as high as the highest one after r has been negative."""
     for lag in range(LAGS):
@@ -139,6 +159,12 @@ def _search(state: Any, correlation: Any, energy: Any, clarity: Any) -> None:
         if height > NEARLY * best:
             state[FOUND] = lag + shift
             state[CLARITY] = height
+            break
+    # The peaks of a high note are too narrow for the parabola: the period may be a fraction of what was found.
+    for parts in range(MOST_PARTS, 1, -1):
+        place = state[FOUND] / parts
+        if place >= SHORTEST_LAG and _between(clarity, place) > NEARLY * state[CLARITY]:
+            state[FOUND] = place
             return
 
 
@@ -177,7 +203,7 @@ def excite(state: Any, table: Any, sample_rate: Any, x: Any, pulses: Any, cues: 
     energy = state[base + 2 * LAGS : base + 3 * LAGS]
     clarity = state[base + 3 * LAGS : base + 4 * LAGS]
     turn = 2.0 * np.pi / sample_rate
-    smooth = 1.0 - np.exp(-turn * 2500.0)
+    smooth = 1.0 - np.exp(-turn * 1500.0)
     decay = np.exp(-1.0 / (0.030 * sample_rate))
     level = 1.0 - np.exp(-1.0 / (0.006 * sample_rate))
     glide = 1.0 - np.exp(-1.0 / (0.003 * sample_rate))
@@ -189,8 +215,9 @@ def excite(state: Any, table: Any, sample_rate: Any, x: Any, pulses: Any, cues: 
     lowpass = 1.0 - np.exp(-turn * min(max(1.1 * pitch, 100.0), 3000.0))
     for n in range(x.size):
         sample = np.float64(x[n])
-        state[SMOOTH] += smooth * (sample - state[SMOOTH])
-        state[SUM] += state[SMOOTH]
+        state[SMOOTH_1] += smooth * (sample - state[SMOOTH_1])
+        state[SMOOTH_2] += smooth * (state[SMOOTH_1] - state[SMOOTH_2])
+        state[SUM] += state[SMOOTH_2]
         state[COUNT] += 1.0
         if state[COUNT] >= DECIMATION:
             _listen(state, past, correlation, energy, state[SUM] / DECIMATION, forget)
@@ -240,7 +267,7 @@ def excite(state: Any, table: Any, sample_rate: Any, x: Any, pulses: Any, cues: 
             for t in range(PULSE_TAPS):
                 queue[t] += height * (table[row, t] + part * (table[row + 1, t] - table[row, t]))
         state[PREVIOUS] = y
-        clear = min(max((state[CLARITY] - 0.70) / 0.20, 0.0), 1.0)
+        clear = min(max((state[CLARITY] - 0.78) / 0.15, 0.0), 1.0)
         clear *= min(max((ASTRAY - state[ERROR]) / (ASTRAY - UNSURE), 0.0), 1.0)
         state[GATE] += glide * (clear - state[GATE])
         pulses[n] = np.float32(queue[0] * np.sqrt(state[POWER]) * state[GATE])

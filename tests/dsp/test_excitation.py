@@ -42,6 +42,15 @@ def test_pulses_have_all_harmonics_of_the_input(pitch: float, decay: float) -> N
     assert 1000.0 / pitch == pytest.approx(2.0 ** (5.0 * float(cues[excitation.LOG_PERIOD])), rel=0.03)
 
 
+@pytest.mark.parametrize("pitch", [1102.0, 1254.0, 1408.0, 2024.0])
+def test_a_high_note_with_a_weak_fundamental_is_not_taken_for_a_lower_one(pitch: float) -> None:
+    time = np.arange(28800) / RATE
+    levels = (0.3, 1.0, 0.6, 0.03)
+    x = sum(level * np.sin(2 * np.pi * pitch * k * time + k) for k, level in enumerate(levels, start=1))
+    _, cues = pulses_of((0.1 * x).astype(np.float32))
+    assert 1000.0 / pitch == pytest.approx(2.0 ** (5.0 * float(cues[excitation.LOG_PERIOD])), rel=0.03)
+
+
 @pytest.mark.parametrize("pitch", [110.0, 330.0, 880.0])
 def test_noise_on_a_note_puts_little_between_the_partials_of_its_pulses(pitch: float) -> None:
     x = tone(pitch, 1.2)

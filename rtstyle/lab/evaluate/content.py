@@ -17,6 +17,7 @@ PITCH_HOP = 256  # 16 ms
 PITCH_FRAME = 1024
 LOW_HZ, HIGH_HZ = 60.0, 2200.0
 LAG = 300.0  # samples at PITCH_RATE over which a period is measured: 0.1 % of it is a third of a sample
+REPEATS = 0.95  # of the match after the period found: a part of it that repeats as well is the period
 LOUDNESS_HOP_MS = 20
 ONSET_TOLERANCE_S = 0.05
 
@@ -52,30 +53,50 @@ def track_pitch(audio: NDArray[np.float32], sample_rate: int) -> tuple[NDArray[n
 
 
 def refine(audio: NDArray[np.float32], f0: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Move each f0 to the peak of the frame's normalised autocorrelation within 26 cents of it.
+    """Move each f0 to the shortest period after which the frame repeats, or within 26 cents of it to the true one.
 
-    pYIN on a grid of 20 cents costs a sixth of one of 10; the peak, taken over several periods and interpolated by a
+    Of a high note pYIN takes two or three periods for one, of the same note now this, now that. And its grid of 20 cents costs
+    a sixth of one of 10: the peak of the normalised autocorrelation, taken over several periods and interpolated by a
     parabola, is exact to about a cent. Mono at PITCH_RATE; f0 in Hz per PITCH_HOP, NaN stays NaN.
     """
     padded = np.pad(audio.astype(np.float64), PITCH_FRAME // 2)
     refined = f0.copy()
     for index in np.flatnonzero(np.isfinite(f0)):
         frame = padded[index * PITCH_HOP : index * PITCH_HOP + PITCH_FRAME]
-        period = PITCH_RATE / f0[index]
-        periods = max(1, round(LAG / period))
-        lag = periods * period
-        lags = np.arange(int(lag * 0.985) - 1, int(np.ceil(lag * 1.015)) + 2)
-        span = frame.size - lags[-1]
-        if span < period or lags[0] < 2:
+        found, height = _repeat(frame, PITCH_RATE / f0[index], 1)
+        if not found:
             continue
-        late = np.stack([frame[lag : lag + span] for lag in lags])
-        energy = np.sqrt((frame[:span] ** 2).sum() * (late**2).sum(axis=1)) + 1e-12
-        match = late @ frame[:span] / energy
-        best = int(match[1:-1].argmax()) + 1
-        bend = match[best - 1] - 2 * match[best] + match[best + 1]
-        shift = 0.5 * (match[best - 1] - match[best + 1]) / bend if bend < 0 else 0.0
-        refined[index] = PITCH_RATE * periods / (lags[best] + np.clip(shift, -1, 1))
+        refined[index] = PITCH_RATE / found
+        for parts in (2, 3):
+            shorter, match = _repeat(frame, found / parts, parts)
+            if shorter and match > REPEATS * height:
+                refined[index] = PITCH_RATE / shorter
+                break
     return refined
+
+
+def _repeat(frame: NDArray[np.float64], period: float, parts: int) -> tuple[float, float]:
+    """The period near one in samples, and how well the frame repeats after about LAG; (0, 0) where it is too short.
+
+    parts: after no multiple of so many periods, since these are repeats of a longer period.
+    """
+    periods = max(1, round(LAG / period))
+    if parts > 1:
+        periods += 1 - periods % parts
+    lag = periods * period
+    reach = min(0.015 * lag, 0.4 * period)
+    lags = np.arange(int(lag - reach) - 1, int(np.ceil(lag + reach)) + 2)
+    span = frame.size - lags[-1]
+    if span < period or lags[0] < 2:
+        return 0.0, 0.0
+    late = np.stack([frame[lag : lag + span] for lag in lags])
+    energy = np.sqrt((frame[:span] ** 2).sum() * (late**2).sum(axis=1)) + 1e-12
+    match = late @ frame[:span] / energy
+    best = int(match[1:-1].argmax()) + 1
+    left, peak, right = match[best - 1 : best + 2]
+    bend = left - 2 * peak + right
+    shift = np.clip(0.5 * (left - right) / bend, -1, 1) if bend < 0 else 0.0
+    return float((lags[best] + shift) / periods), float(peak - 0.25 * (left - right) * shift)
 
 
 def measure(audio: NDArray[np.float32], sample_rate: int) -> Content:
