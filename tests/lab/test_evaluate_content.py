@@ -36,6 +36,25 @@ def test_the_tracker_hears_the_notes_that_were_played(played):
     assert len(played.onsets) == 5
 
 
+@pytest.mark.parametrize(
+    ("pitch", "levels"),
+    [
+        (1865.0, (0.3, 1.0, 0.6)),
+        (2160.0, (1.0, 0.05)),
+        (1865.0, (1.0, 0.05)),
+        (220.0, (0.3, 1.0, 0.1, 0.5)),
+        (440.0, (1.0, 0.01, 0.5, 0.01)),
+    ],
+)
+def test_the_tracker_hears_the_octave(pitch, levels):
+    time = np.arange(RATE) / RATE
+    tone = sum(level * np.sin(2 * np.pi * pitch * k * time + k) for k, level in enumerate(levels, start=1))
+    f0, voiced = content.track_pitch((0.1 * tone).astype(np.float32), RATE)
+    right = np.abs(1200 * np.log2(f0[voiced] / pitch)) < 10
+    assert right.size > 50
+    assert right.mean() > 0.95
+
+
 def test_another_timbre_of_the_same_tune_keeps_its_content(played):
     figures = content.compare(played, content.measure(melody(3, slope=2.0), RATE))
     assert figures["pitch_accuracy"] > 0.95

@@ -85,7 +85,7 @@ def _repeat(frame: NDArray[np.float64], period: float, parts: int) -> tuple[floa
         periods += 1 - periods % parts
     lag = periods * period
     reach = min(0.015 * lag, 0.4 * period)
-    lags = np.arange(int(lag - reach) - 1, int(np.ceil(lag + reach)) + 2)
+    lags = np.arange(int(np.ceil(lag - reach)) - 1, int(lag + reach) + 2)
     span = frame.size - lags[-1]
     if span < period or lags[0] < 2:
         return 0.0, 0.0
