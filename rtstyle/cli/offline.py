@@ -29,8 +29,6 @@ def pick_bundle(text: str | None) -> Bundle:
     return load_bundle(folders[0])
 
 
-
-
 class OfflineChain:
     """Owns an engine and the model instances in it. `[control]`
 

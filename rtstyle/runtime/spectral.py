@@ -26,7 +26,7 @@ def prepare_spectral(memory: Memory, bundle: Bundle, hops: int) -> None:
             f"makes {width} features of {end.bands} bands and {front.SOURCES} sources; update rtstyle or export the "
             "bundle again."
         )
-    analysis = stft.asymmetric_windows(end.n_fft, bundle.hop)[0]
+    analysis = stft.describing_window(end.n_fft, bundle.hop)
     rise, synthesis = stft.filter_windows(end.n_fft, bundle.hop)
     lower, weight = bands.band_layout(end.n_fft, bundle.sample_rate, end.bands)
     bins = end.n_fft // 2 + 1

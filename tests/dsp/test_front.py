@@ -9,7 +9,7 @@ BANDS = 80
 LOWER, WEIGHT = bands.band_layout(1024, 48000.0, BANDS)
 WANDERERS = np.zeros(front.WANDERERS, np.float32)
 TURN = phase_per_gain(bands.band_spread(LOWER, WEIGHT, BANDS))
-WINDOW = stft.asymmetric_windows(1024, 64)[0]
+WINDOW = stft.describing_window(1024, 64)
 WINDOW_POWER = float(np.sum(WINDOW.astype(np.float64) ** 2))
 
 

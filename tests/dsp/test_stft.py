@@ -56,6 +56,20 @@ def test_windows_refuse_a_hop_that_cannot_overlap_add() -> None:
         stft.asymmetric_windows(1024, 600)
 
 
+@pytest.mark.parametrize("pitch", [440.0, 600.0, 880.0])
+def test_a_steady_tone_stands_still_under_the_describing_window(pitch: float) -> None:
+    time = np.arange(24_000) / 48_000
+    tone = sum(np.sin(2 * np.pi * pitch * k * time + k * k) / k for k in range(1, 11)) + 1e-3 * noise_signal(time.size)
+    frames = np.lib.stride_tricks.sliding_window_view(tone, 1024)[::64]
+    spread = bands.band_spread(*bands.band_layout(1024, 48_000, 80), 80)
+
+    def moves(window: np.ndarray) -> float:
+        power = np.abs(np.fft.rfft(frames * window, axis=1)) ** 2 @ spread
+        return float((10 * np.log10(power / power.sum(axis=1, keepdims=True) + 1e-7)).std(axis=0).mean())
+
+    assert moves(stft.describing_window(1024, 64)) < 0.5 * moves(stft.asymmetric_windows(1024, 64)[0])
+
+
 @pytest.mark.parametrize("count", [24, 80, 128])
 def test_bands_cover_the_spectrum_once(count: int) -> None:
     lower, weight = bands.band_layout(1024, 48000.0, count)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from rtstyle.errors import FileError
-from rtstyle.lab.evaluate import baselines, inputs
+from rtstyle.lab.evaluate import baselines, content, inputs
 from rtstyle.lab.evaluate.clips import find_clips
 from rtstyle.lab.evaluate.judge import CLASSES, Verdict
 from rtstyle.lab.evaluate.picture import write_picture
-from rtstyle.lab.evaluate.score import Plan, evaluate_render
+from rtstyle.lab.evaluate.score import Evaluation, Plan, _Heard, evaluate_render
 from tests.lab.evaluate_tones import RATE, melody, tone, write_folder
 
 PLAN = Plan(
@@ -105,6 +105,19 @@ def test_a_decoy_of_noise_loses_timbre_pitch_and_purity(tables):
     for name in ("judge_share", "pitch_accuracy", "harmonic_share_low"):
         assert decoy.mean(name, "amount 1").mean < honest.mean(name, "amount 1").mean - 0.3
     assert decoy.mean("haze_db", "amount 1").mean > honest.mean("haze_db", "amount 1").mean + 10
+
+
+def test_pitch_is_not_judged_on_double_stops():
+    audio = tone(330.0, 1.0, 8)
+    run = Evaluation(None, Plan(), None)
+    found = {}
+    for name in ("cello/sms_001_cello-double-2+0", "cello/mtg-line-0"):
+        tracks = content.measure(audio, RATE)
+        found[name] = run.content_of(_Heard(inputs.Input(name, "cello", audio), None, tracks), tracks)
+    double, single = found.values()
+    assert single["pitch_accuracy"] == 1.0
+    assert np.isnan([double[key] for key in ("pitch_accuracy", "pitch_accuracy_voiced", "cents")]).all()
+    assert double["loudness_mae_db"] == single["loudness_mae_db"] == 0.0
 
 
 def test_the_real_target_is_near_the_real_target(tables):

@@ -6,7 +6,7 @@ import torch
 
 from rtstyle.dsp import bands, front
 from rtstyle.lab.nets.harmonics import LOWEST_PITCH, HarmonicAxis, pitch_code
-from rtstyle.lab.nets.latent import LatentNet, LatentShape
+from rtstyle.lab.nets.latent import BandSpectrum, LatentNet, LatentShape
 from rtstyle.lab.nets.pqmf import Pqmf
 from rtstyle.lab.nets.spectral import SpectralNet, SpectralShape, band_spread, gliding_mean
 from rtstyle.lab.nets.streaming import Past, adapt, softplus
@@ -96,6 +96,16 @@ def test_filter_bank_puts_a_tone_into_its_band() -> None:
         power = bank.analyse(x, Past())[0, 50:].square().mean(0)
         assert int(power.argmax()) == band
         assert power[band] / power.sum() > 0.99
+
+
+def test_a_steady_tone_stands_still_in_the_spectra_of_the_bands() -> None:
+    time = torch.arange(188 * 128) / 48_000
+    tone = sum(torch.sin(2 * torch.pi * 880 * k * time + k * k) / k for k in range(1, 11))
+    tone = 0.1 * tone + 1e-4 * torch.randn(tone.shape, generator=torch.Generator().manual_seed(0))
+    bank, spectrum = Pqmf(16, 40), BandSpectrum("spectrum", 16, 8)
+    bands = bank.analyse(tone.expand(1, 3, -1).contiguous(), Past())[..., :16]
+    decibels = 8.0 / 0.23026 * spectrum(bands, Past())[0, 20:, :64]  # the lowest bins of all bands
+    assert decibels.std(0).mean() < 1.2  # 2.1 under a window that ends at once
 
 
 def test_a_spectral_network_needs_no_batch_axis() -> None:

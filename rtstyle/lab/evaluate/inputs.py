@@ -14,6 +14,7 @@ from rtstyle.lab.evaluate.spectrum import level_db
 Audio = NDArray[np.float32]
 # Parts of file names: no voice, no flute tone, and speech, of which no tracker gives a reliable pitch.
 UNFIT = ("whistling", "harmonics", "speech")
+CHORDS = ("double", "bwv1001")  # double stops
 SHORTEST_S = 1.5
 REFERENCE_SECONDS = 40.0
 
@@ -26,6 +27,11 @@ class Input:
     instrument: str
     audio: Audio
     seen: bool = False
+
+    @property
+    def chords(self) -> bool:
+        """Whether it sounds in several voices, so that no tracker of one pitch is right about it."""
+        return any(word in self.name for word in CHORDS)
 
 
 def held_out(clip: Clip) -> bool:

@@ -79,10 +79,17 @@ class Evaluation:
         figures = timbre.measure(output, RATE, target, verdict, heard.verdict.audible, self.references[target])
         figures["second_ear"] = tag_probability(output, RATE, target)
         if tune:
-            figures |= content.compare(heard.content, content.measure(output, RATE))
+            figures |= self.content_of(heard, content.measure(output, RATE))
             figures |= fidelity.harmonicity(output, RATE, heard.content.f0)
         self.verdicts.setdefault((row, target, source == target), []).append(verdict)
         self.report.entries.append(Entry(row, source, target, heard.input.name, figures))
+
+    def content_of(self, heard: _Heard, output: content.Content) -> dict[str, float]:
+        """How much of the tune is left; of pitch nothing can be said where the input has several at a time."""
+        figures = content.compare(heard.content, output)
+        if heard.input.chords:
+            figures |= dict.fromkeys(("pitch_accuracy", "pitch_accuracy_voiced", "cents"), float("nan"))
+        return figures
 
     def prepare(self, chosen: list[Input], targets: dict[str, list[Input]]) -> None:
         """Measure inputs and references once."""
@@ -96,7 +103,7 @@ class Evaluation:
         """copy-content, EQ match, and on the first clip of a source copy-style, noise decoy and shallow net."""
         audio, power = heard.input.audio, self.references[target].power
         self.listen("copy-content", heard, target, audio, tune=False)
-        own = content.compare(heard.content, heard.content) | fidelity.harmonicity(audio, RATE, heard.content.f0)
+        own = self.content_of(heard, heard.content) | fidelity.harmonicity(audio, RATE, heard.content.f0)
         self.report.entries[-1].figures.update(own)
         self.listen("EQ match", heard, target, baselines.equalise(audio, RATE, power), tune=first)
         if not first:
@@ -235,6 +242,9 @@ def evaluate_render(
     seen = sorted({one.instrument for one in (*chosen, *(r for found in real.values() for r in found)) if one.seen})
     if seen:
         run.report.notes.append(f"Only recordings that training may have used were at hand for {', '.join(seen)}.")
+    chords = sorted(one.name for one in chosen if one.chords)
+    if chords:
+        run.report.notes.append(f"Pitch is not judged where the input has several at a time: {', '.join(chords)}.")
     run.report.seconds = round(time.monotonic() - started, 1)
     run.report.played_seconds = round(sum(one.audio.size for one in chosen) / RATE, 1)
     return run.report, run.pictures

@@ -55,13 +55,16 @@ class BandSpectrum(nn.Module):
     """
 
     WINDOW = 64  # band frames: 21 ms, 47 Hz at fs / 16 = 3 kHz
+    FALL = 12  # of them: recent past weighs most, but what ends at once leaks into all bins
 
     def __init__(self, name: str, bands: int, per_hop: int) -> None:
         super().__init__()
         self.name, self.bands, self.per_hop = name, bands, per_hop
         n = torch.arange(self.WINDOW, dtype=torch.float64)
-        rise = torch.sin(0.5 * torch.pi * (n + 0.5) / self.WINDOW) ** 2  # recent past weighs most
-        window = rise / rise.square().sum().sqrt()
+        sides = self.WINDOW - self.FALL, self.FALL
+        rise, fall = (torch.sin(0.5 * torch.pi * (n[:size] + 0.5) / size) ** 2 for size in sides)
+        window = torch.cat([rise, fall.flip(0)])
+        window = window / window.square().sum().sqrt()
         k = torch.arange(self.WINDOW // 2, dtype=torch.float64)[:, None]
         angle = 2 * torch.pi * k * n / self.WINDOW
         self.bins = k.shape[0]

@@ -97,7 +97,7 @@ class Analyser:
         self, kind: str, hop: int, sample_rate: int, n_fft: int = 1024, band_count: int = 80, seed: int = 1
     ) -> None:
         self.kind, self.hop, self.sample_rate, self.n_fft, self.bands = kind, hop, sample_rate, n_fft, band_count
-        self.window = stft.asymmetric_windows(n_fft, min(hop, n_fft // 4))[0]
+        self.window = stft.describing_window(n_fft, hop)
         self.lower, self.weight = bands.band_layout(n_fft, sample_rate, band_count)
         self.table = excitation.pulse_table()
         self.seed = np.array([seed * 2654435761 + 88172645463325252, seed * 40503 + 12345677], dtype=np.uint64)
