@@ -72,36 +72,12 @@ class TaggingEar(_Ear):
     """The network trained on MagnaTagATune, with its tags."""
 
     TAGS = (
-        *(
-            "guitar",
-            "classical",
-            "slow",
-            "techno",
-            "strings",
-            "drums",
-            "electronic",
-            "rock",
-            "fast",
-            "piano",
-            "ambient",
-        ),
-        *("beat", "violin", "vocal", "synth", "female", "indian", "opera", "male", "singing", "vocals", "no vocals"),
-        *("harpsichord", "loud", "quiet", "flute", "woman", "male vocal", "no vocal", "pop", "soft", "sitar", "solo"),
-        *(
-            "man",
-            "classic",
-            "choir",
-            "voice",
-            "new age",
-            "dance",
-            "male voice",
-            "female vocal",
-            "beats",
-            "harp",
-            "cello",
-        ),
-        *("no voice", "weird", "country", "metal", "female voice", "choral"),
-    )
+        "guitar", "classical", "slow", "techno", "strings", "drums", "electronic", "rock", "fast", "piano", "ambient",
+        "beat", "violin", "vocal", "synth", "female", "indian", "opera", "male", "singing", "vocals", "no vocals",
+        "harpsichord", "loud", "quiet", "flute", "woman", "male vocal", "no vocal", "pop", "soft", "sitar", "solo", "man",
+        "classic", "choir", "voice", "new age", "dance", "male voice", "female vocal", "beats", "harp", "cello",
+        "no voice", "weird", "country", "metal", "female voice", "choral",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         super().__init__("tagging")
