@@ -17,6 +17,7 @@ PITCH_HOP = 256  # 16 ms
 PITCH_FRAME = 1024
 LOW_HZ, HIGH_HZ = 60.0, 2200.0
 LAG = 300.0  # samples at PITCH_RATE over which a period is measured: 0.1 % of it is a third of a sample
+HIGH_NOTE_HZ = 500.0  # above it pYIN may take several periods for one
 REPEATS = 0.95  # of the match after the period found: a part of it that repeats as well is the period
 LOUDNESS_HOP_MS = 20
 ONSET_TOLERANCE_S = 0.05
@@ -67,7 +68,7 @@ def refine(audio: NDArray[np.float32], f0: NDArray[np.float64]) -> NDArray[np.fl
         if not found:
             continue
         refined[index] = PITCH_RATE / found
-        for parts in (2, 3):
+        for parts in (2, 3) if refined[index] > HIGH_NOTE_HZ else ():
             shorter, match = _repeat(frame, found / parts, parts)
             if shorter and match > REPEATS * height:
                 refined[index] = PITCH_RATE / shorter
