@@ -16,6 +16,7 @@ projection discriminator", ICLR 2018; mismatched conditions: S. Reed et al., ICM
 random: A. Sauer et al., "Projected GANs converge faster", NeurIPS 2021.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,7 +33,7 @@ DEPTH_DB = 6.0  # of the first of them, at most
 FLOOR_DB = (-65.0, -35.0)  # of the random noise in one bin, against the power of the frame
 
 
-class Discriminator(nn.Module):
+class Discriminator(nn.Module, ABC):
     """What both have in common: the windows that they want to be shown, and the voices that they know."""
 
     n_fft: int  # samples of a window
@@ -48,23 +49,23 @@ class Discriminator(nn.Module):
         """Numbers of voices, int64 (batch)."""
         return torch.tensor([self.index[voice] for voice in voices], device=next(self.parameters()).device)
 
+    @abstractmethod
     def level(self, power_y: Tensor, power_t: Tensor) -> tuple[Tensor, Tensor]:
         """Both powers (batch, windows, bins), brought to the target's level."""
-        raise NotImplementedError
 
+    @abstractmethod
     def hear(self, power: Tensor) -> list[Tensor]:
         """Powers at that level -> what `forward` looks at; nothing in it learns."""
-        raise NotImplementedError
 
+    @abstractmethod
     def forward(self, heard: list[Tensor], labels: Tensor) -> tuple[list[Tensor], Tensor, list[Tensor]]:
         """What was heard, voices (batch) -> scores of patches, logits of the voices, maps to compare."""
-        raise NotImplementedError
 
 
-def _heights(x: Tensor, of: Tensor) -> Tensor:
-    """x with one more channel, which says how high a bin lies."""
-    rising = torch.linspace(-1.0, 1.0, of.shape[3], device=of.device, dtype=of.dtype)
-    return torch.cat([x, rising.expand(of.shape[0], 1, *of.shape[2:])], dim=1)
+def _with_heights(x: Tensor) -> Tensor:
+    """x (batch, channels, frames, bins) with one more channel, which says how high a bin lies."""
+    rising = torch.linspace(-1.0, 1.0, x.shape[3], device=x.device, dtype=x.dtype)
+    return torch.cat([x, rising.expand(x.shape[0], 1, *x.shape[2:])], dim=1)
 
 
 class SpectrumDiscriminator(Discriminator):
@@ -95,7 +96,7 @@ class SpectrumDiscriminator(Discriminator):
 
     def hear(self, power: Tensor) -> list[Tensor]:
         x = 1.0 + torch.log(power[:, None] + 1e-7) / 8.0
-        return [_heights(x, x)]
+        return [_with_heights(x)]
 
     def forward(self, heard: list[Tensor], labels: Tensor) -> tuple[list[Tensor], Tensor, list[Tensor]]:
         (h,), maps = heard, []
@@ -138,7 +139,7 @@ class EarDiscriminator(Discriminator):
         voices = self.voice(labels).chunk(len(heard), dim=1)
         for layer, (maps, voice) in enumerate(zip(heard, voices, strict=True)):
             h = torch.einsum("bcth,wc->bwth", maps, self.mix[layer])
-            h = nn.functional.leaky_relu(self.first[layer](_heights(h, h)), 0.2)
+            h = nn.functional.leaky_relu(self.first[layer](_with_heights(h)), 0.2)
             h = nn.functional.leaky_relu(self.second[layer](h), 0.2)
             asked = (h.mean(3) * voice[:, :, None]).sum(1)
             scores.append(self.score[layer](h)[:, 0] + asked[:, :, None])
