@@ -82,8 +82,11 @@ class PairCorpus:
         seconds: float,
         sources: Collection[str] | None = None,
         targets: Collection[str] | None = None,
+        moments: int = 1,
     ) -> tuple[Audio, Audio, str, str]:
         """Return (x, y, source, voice): the same notes by two players, float32, aligned to the sample.
+
+        moments: how many of the performance are heard at once; two make a chord of notes of one melody, as loud as one.
 
         The target's instrument is drawn evenly among `targets`, the source among the other players of the drawn
         performance that `sources` allows; voice is the target's "instrument/library". Both have sound in them.
@@ -101,9 +104,9 @@ class PairCorpus:
             audio = self._open("audio", self.performances[index][0])
             length = round(seconds * SAMPLE_RATE)
             for _ in range(TRIES):
-                first = int(rng.integers(0, max(1, audio.shape[1] - length + 1)))
-                x = self._cut(audio[source], first, length)
-                y = self._cut(audio[row], first, length)
+                firsts = rng.integers(0, max(1, audio.shape[1] - length + 1), moments)
+                x = self._together(audio[source], firsts, length)
+                y = self._together(audio[row], firsts, length)
                 if min(_rms(x), _rms(y)) > SILENT_RMS:
                     return x, y, players[source], self._voices[index][row]
         raise ParameterError(f"No performance has a source among {sources} and a target among {targets} with sound.")
@@ -190,6 +193,10 @@ class PairCorpus:
         part[: len(piece)] = piece
         part *= np.float32(1.0 / 32767.0)
         return part
+
+    def _together(self, row: NDArray[np.int16], firsts: NDArray[np.int64], length: int) -> Audio:
+        parts = np.stack([self._cut(row, int(first), length) for first in firsts])
+        return np.asarray(parts.sum(0) / np.float32(np.sqrt(len(parts))))
 
 
 def _rms(x: Audio) -> float:

@@ -123,6 +123,17 @@ def test_sources_targets_and_same_are_obeyed(corpus: Path) -> None:
         pairs.sample(rng, 0.5, sources=("pipe",), targets=("pipe",))
 
 
+def test_a_chord_is_the_same_moments_in_source_and_target(corpus: Path) -> None:
+    identity = PairCorpus(corpus, "train", same=1.0)
+    one, _, _, _ = identity.sample(np.random.default_rng(4), 0.5)
+    x, y, _, _ = identity.sample(np.random.default_rng(4), 0.5, moments=2)
+    assert np.array_equal(x, y)
+    assert x.shape == one.shape
+    rest = np.sqrt(2.0) * x - one
+    assert np.sqrt(np.mean(rest**2)) > 0.003
+    assert not np.allclose(rest, one)
+
+
 def test_targets_are_drawn_evenly(corpus: Path) -> None:
     rng = np.random.default_rng(2)
     pairs = PairCorpus(corpus, "train")

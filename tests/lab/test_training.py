@@ -37,7 +37,7 @@ class Tones:
         time = np.arange(int(seconds * 48000)) / 48000
         return (0.1 * sum(np.sin(2 * np.pi * pitch * k * time) / k**decay for k in range(1, 12))).astype(np.float32)
 
-    def sample(self, rng, seconds, sources=None, targets=None):  # type: ignore[no-untyped-def]
+    def sample(self, rng, seconds, sources=None, targets=None, moments=1):  # type: ignore[no-untyped-def]
         pitch = 220.0 * 2 ** rng.uniform(0, 2)
         return self.tone(pitch, seconds, 3.0), self.tone(pitch, seconds, 0.5), "dull", "bright"
 

@@ -154,7 +154,11 @@ class Augment:
 
 
 class Batches:
-    """Endless seeded batches, made by a background thread while the network trains."""
+    """Endless seeded batches, made by a background thread while the network trains.
+
+    identity: share of real phrases that are to stay as they are. chords: share of the pairs with several notes at once, on
+    which the pulses are of no use.
+    """
 
     def __init__(
         self,
@@ -166,6 +170,7 @@ class Batches:
         seed: int,
         augment: bool = True,
         identity: float = 0.12,
+        chords: float = 0.15,
         styles: tuple[str, ...] = (),
         focus: float = 0.75,
         ahead: int = 3,
@@ -175,7 +180,7 @@ class Batches:
         self.corpus, self.analyser, self.size, self.seconds = corpus, analyser, size, seconds
         self.rng = np.random.default_rng(seed)
         self.augment = Augment(self.rng) if augment else None
-        self.identity = identity
+        self.identity, self.chords = identity, chords
         self.queue: queue.Queue[Batch] = queue.Queue(ahead)
         self.stopping = threading.Event()
         self.failure: BaseException | None = None
@@ -202,7 +207,8 @@ class Batches:
                 x, y = x * gain, y * gain
             else:
                 targets = self.styles if self.rng.random() < self.focus else None
-                x, y, _, voice = self.corpus.sample(self.rng, self.seconds, targets=targets)
+                moments = int(self.rng.integers(2, 4)) if self.rng.random() < self.chords else 1
+                x, y, _, voice = self.corpus.sample(self.rng, self.seconds, targets=targets, moments=moments)
                 x, y = x[:samples], y[:samples]
                 if self.augment is not None:
                     x, y = self.augment(x, y)
