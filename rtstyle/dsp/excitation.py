@@ -40,8 +40,8 @@ LOST: Final = 0.25  # phase error, in turns, at which the loop starts anew from 
 DETUNED: Final = 0.12  # the same for its frequency against the period
 UNSURE, ASTRAY = 0.08, 0.16  # mean phase error from which the train fades, and at which it is silent
 
-# Slots of the state, float64[STATE_LENGTH]; zeros at reset. Behind them: the pulses not yet played, the
-# decimated past (a ring), the running autocorrelation, its normaliser, and the one over the other.
+# Slots of the state, float64[STATE_LENGTH]; zeros at reset. Behind them: the pulses not yet played (a ring), the
+# decimated past (another), the running autocorrelation, its normaliser, and the one over the other.
 (
     HIGHPASS,
     LOWPASS_1,
@@ -65,9 +65,10 @@ UNSURE, ASTRAY = 0.08, 0.16  # mean phase error from which the train fades, and 
     SPEED,
     NUDGE,
     ERROR,
-) = range(22)
+    PLAYED,
+) = range(23)
 STATE_SIZE: Final = 24
-STATE_LENGTH: Final = STATE_SIZE + PULSE_TAPS + 4 * LAGS
+STATE_LENGTH: Final = STATE_SIZE + PULSE_TAPS + 5 * LAGS
 
 # Values of `cues`, float32[CUES], for the hop just processed.
 LOG_PERIOD, STEADINESS = range(2)
@@ -96,16 +97,12 @@ def reset(state: Any) -> None:
 @kernel
 def _listen(state: Any, past: Any, correlation: Any, energy: Any, sample: Any, forget: Any) -> None:
     """Take one decimated sample into the running autocorrelation: r[l] = forget r[l] + x[n] x[n - l], and its normaliser."""
-    where = int(state[WHERE])  # of the newest in the ring: going up is going back in time
-    past[where] = sample
+    where = int(state[WHERE])  # of the newest in the ring, which is kept twice in a row: going up is going back in time
+    past[where] = past[where + LAGS] = sample
+    recent = past[where : where + LAGS]
     square = sample * sample
-    older = LAGS - where
-    for lag in range(older):
-        other = past[where + lag]
-        correlation[lag] = forget * correlation[lag] + sample * other
-        energy[lag] = forget * energy[lag] + square + other * other
-    for lag in range(older, LAGS):
-        other = past[lag - older]
+    for lag in range(LAGS):
+        other = recent[lag]
         correlation[lag] = forget * correlation[lag] + sample * other
         energy[lag] = forget * energy[lag] + square + other * other
     state[WHERE] = where - 1.0 if where > 0 else LAGS - 1.0
@@ -198,10 +195,10 @@ def excite(state: Any, table: Any, sample_rate: Any, x: Any, pulses: Any, cues: 
     """
     queue = state[STATE_SIZE : STATE_SIZE + PULSE_TAPS]
     base = STATE_SIZE + PULSE_TAPS
-    past = state[base : base + LAGS]
-    correlation = state[base + LAGS : base + 2 * LAGS]
-    energy = state[base + 2 * LAGS : base + 3 * LAGS]
-    clarity = state[base + 3 * LAGS : base + 4 * LAGS]
+    past = state[base : base + 2 * LAGS]
+    correlation = state[base + 2 * LAGS : base + 3 * LAGS]
+    energy = state[base + 3 * LAGS : base + 4 * LAGS]
+    clarity = state[base + 4 * LAGS : base + 5 * LAGS]
     turn = 2.0 * np.pi / sample_rate
     smooth = 1.0 - np.exp(-turn * 1500.0)
     decay = np.exp(-1.0 / (0.030 * sample_rate))
@@ -213,6 +210,7 @@ def excite(state: Any, table: Any, sample_rate: Any, x: Any, pulses: Any, cues: 
     pitch = sample_rate / min(max(state[PERIOD], shortest), longest) if state[PERIOD] > 0.0 else 250.0
     highpass = 1.0 - np.exp(-turn * min(max(0.4 * pitch, 40.0), 800.0))
     lowpass = 1.0 - np.exp(-turn * min(max(1.1 * pitch, 100.0), 3000.0))
+    now = int(state[PLAYED])
     for n in range(x.size):
         sample = np.float64(x[n])
         state[SMOOTH_1] += smooth * (sample - state[SMOOTH_1])
@@ -265,14 +263,14 @@ def excite(state: Any, table: Any, sample_rate: Any, x: Any, pulses: Any, cues: 
             row = min(int(place), PULSE_PHASES - 1)
             part = place - row
             for t in range(PULSE_TAPS):
-                queue[t] += height * (table[row, t] + part * (table[row + 1, t] - table[row, t]))
+                queue[(now + t) % PULSE_TAPS] += height * (table[row, t] + part * (table[row + 1, t] - table[row, t]))
         state[PREVIOUS] = y
         clear = min(max((state[CLARITY] - 0.78) / 0.15, 0.0), 1.0)
         clear *= min(max((ASTRAY - state[ERROR]) / (ASTRAY - UNSURE), 0.0), 1.0)
         state[GATE] += glide * (clear - state[GATE])
-        pulses[n] = np.float32(queue[0] * np.sqrt(state[POWER]) * state[GATE])
-        for t in range(PULSE_TAPS - 1):
-            queue[t] = queue[t + 1]
-        queue[PULSE_TAPS - 1] = 0.0
+        pulses[n] = np.float32(queue[now] * np.sqrt(state[POWER]) * state[GATE])
+        queue[now] = 0.0
+        now = (now + 1) % PULSE_TAPS
+    state[PLAYED] = now
     cues[LOG_PERIOD] = np.float32(np.log2(max(state[PERIOD], shortest) * 1000.0 / sample_rate) / 5.0)
     cues[STEADINESS] = np.float32(min(max(state[CLARITY], 0.0), 1.0))
