@@ -100,3 +100,17 @@ def test_scores_that_fall_are_not_monotonic():
     assert fallen["monotonic"] == 0.0
     assert fallen["worst_drop"] == pytest.approx(0.2)
     assert fallen["rise"] == pytest.approx(0.6)
+
+
+def test_what_is_no_partial_of_a_chord_lies_between_its_partials():
+    chord = sum(tone(hz, 1.0, 12) for hz in (220.0, 277.2, 329.6))
+    partials = fidelity.find_partials(chord, RATE)
+    noise = np.random.default_rng(0).standard_normal(chord.size).astype(np.float32)
+    tilted = np.cumsum(chord - chord.mean()).astype(np.float32)
+    added = {"nothing": 0.0, "hiss": 0.005 * noise, "more hiss": 0.05 * noise, "a note of nobody": tone(41.0, 1.0, 100)}
+    found = {name: fidelity.between_partials_db(chord + more, RATE, partials) for name, more in added.items()}
+    assert found["nothing"] < -40.0
+    assert found["nothing"] + 10.0 < found["hiss"] < found["more hiss"] - 10.0
+    assert found["a note of nobody"] > found["nothing"] + 20.0
+    assert fidelity.between_partials_db(tilted, RATE, partials) < -40.0
+    assert np.isnan(fidelity.between_partials_db(noise, RATE, np.zeros_like(partials)))

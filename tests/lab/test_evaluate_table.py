@@ -47,6 +47,7 @@ def folder(tmp_path_factory):
     sounds = {
         "violin": [melody(30, 0, slope=0.7), melody(30, 3, slope=0.7)],
         "flute": [melody(3, 0, slope=3.0), melody(3, 2, slope=3.0)],
+        "guitar": [melody(8, 0) + melody(8, 4) + melody(8, 7)],
     }
     return write_folder(tmp_path_factory.mktemp("recordings"), sounds)
 
@@ -105,6 +106,18 @@ def test_a_decoy_of_noise_loses_timbre_pitch_and_purity(tables):
     for name in ("judge_share", "pitch_accuracy", "harmonic_share_low"):
         assert decoy.mean(name, "amount 1").mean < honest.mean(name, "amount 1").mean - 0.3
     assert decoy.mean("haze_db", "amount 1").mean > honest.mean("haze_db", "amount 1").mean + 10
+
+
+def test_of_several_notes_the_chord_must_stay_and_nothing_may_come_between(tables):
+    def mean(name, row, figure):
+        return np.mean([entry[figure] for entry in tables[name][0].chordal if entry["row"] == row])
+
+    assert {entry["source"] for entry in tables["identity"][0].chordal} == {"guitar"}
+    for figure in ("onset_f1", "chroma", "between_partials_db"):
+        assert mean("identity", "amount 1", figure) == mean("identity", "copy-content", figure)
+    assert mean("decoy", "amount 1", "between_partials_db") > mean("decoy", "EQ match", "between_partials_db") + 10.0
+    assert mean("decoy", "amount 1", "chroma") < mean("decoy", "EQ match", "chroma")
+    assert "| guitar, amount 1 |" in tables["identity"][0].markdown("t")
 
 
 def test_pitch_is_not_judged_on_double_stops():

@@ -1,6 +1,7 @@
 """Fidelity: what must not change stays, what must not be there is not."""
 
 import numpy as np
+import scipy.ndimage
 from numpy.typing import NDArray
 
 from rtstyle.lab.evaluate import content, spectrum
@@ -9,6 +10,9 @@ Audio = NDArray[np.float32]
 RESOLUTIONS = ((2048, 512), (1024, 256), (512, 128), (128, 32))
 STEADY_CENTS = 20.0
 HARMONIC_HALF_WIDTH_HZ = 30.0
+PARTIALS_N_FFT, PARTIALS_HOP = 8192, 2048
+PARTIAL_DB = 15.0  # above the median of its surroundings: a peak that counts as a partial
+PARTIAL_SURROUNDINGS_HZ = 300.0
 
 
 def multi_resolution_distance(reference: Audio, output: Audio) -> float:
@@ -93,3 +97,37 @@ def harmonicity(audio: Audio, sample_rate: int, f0: NDArray[np.float64]) -> dict
         "harmonic_share_high": harmonic_parts(audio, sample_rate, f0, 2000, 10000)[0],
         "haze_db": harmonic_parts(audio, sample_rate, f0, 500, 8000)[1],
     }
+
+
+def _partials_power(audio: Audio, sample_rate: int) -> NDArray[np.float64]:
+    """Power in 0.2-5 kHz, `(frames, bins)`."""
+    power = (
+        spectrum.magnitudes(np.pad(audio, PARTIALS_N_FFT // 2), PARTIALS_N_FFT, PARTIALS_HOP).astype(np.float64) ** 2
+    )
+    frequencies = np.fft.rfftfreq(PARTIALS_N_FFT, 1 / sample_rate)
+    return power[:, (frequencies >= 200) & (frequencies <= 5000)]
+
+
+def find_partials(audio: Audio, sample_rate: int) -> NDArray[np.bool_]:
+    """Where 30 Hz around the partials of any number of notes lie, bool `(frames, bins)`, for `between_partials_db`."""
+    power = _partials_power(audio, sample_rate)
+    per_bin = sample_rate / PARTIALS_N_FFT
+    floor = scipy.ndimage.median_filter(power, (1, int(PARTIAL_SURROUNDINGS_HZ / per_bin) | 1))
+    peaks = (power >= scipy.ndimage.maximum_filter1d(power, 5, axis=1)) & (power > 10 ** (PARTIAL_DB / 10) * floor)
+    reach = 2 * round(HARMONIC_HALF_WIDTH_HZ / per_bin) + 1
+    partials = scipy.ndimage.maximum_filter1d(peaks.astype(np.uint8), reach, axis=1) > 0
+    return np.asarray(partials & spectrum.active(10 * np.log10(power.sum(axis=1) + 1e-12))[:, None])
+
+
+def between_partials_db(audio: Audio, sample_rate: int, partials: NDArray[np.bool_]) -> float:
+    """Density of energy between the partials of the input against that on them, dB, median over frames.
+
+    partials: from `find_partials` of the input. The figure of the input itself is what a clean output has; noise, pulses of
+    a pitch that nobody plays and partials of notes that nobody plays raise it. NaN without partials.
+    """
+    power = _partials_power(audio, sample_rate)
+    found = []
+    for row, near in zip(power, partials, strict=False):
+        if near.any() and not near.all():
+            found.append(10 * np.log10((row[~near].mean() + 1e-20) / (row[near].mean() + 1e-20)))
+    return float(np.median(found)) if found else float("nan")

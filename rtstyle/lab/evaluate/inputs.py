@@ -15,6 +15,7 @@ Audio = NDArray[np.float32]
 # Parts of file names: no voice, no flute tone, and speech, of which no tracker gives a reliable pitch.
 UNFIT = ("whistling", "harmonics", "speech")
 CHORDS = ("double", "bwv1001")  # double stops
+CHORDAL = ("guitar", "harp", "piano")  # instruments that play several notes at a time; none is a target
 SHORTEST_S = 1.5
 REFERENCE_SECONDS = 40.0
 
@@ -115,6 +116,12 @@ def level(audio: Audio, target_db: float = -23.0) -> Audio:
 def choose_inputs(clips: list[Clip], sources: tuple[str, ...], count: int, seconds: float, seed: int) -> list[Input]:
     """Up to `count` clips of `seconds` for each source instrument, the same ones for the same seed. `[control]`"""
     return [found for name in sources for found in _sounds(clips, name, seconds, count, seed, 0.5)]
+
+
+def choose_chordal(clips: list[Clip], seconds: float) -> list[Input]:
+    """The longest held-out phrase of each of CHORDAL, its loudest `seconds`. `[control]`"""
+    phrases = [clip for clip in clips if clip.kind == "phrase" and held_out(clip)]
+    return [found for name in CHORDAL for found in _sounds(phrases, name, seconds, 1, 0, 0.0)]
 
 
 def choose_targets(clips: list[Clip], targets: tuple[str, ...], seconds: float, seed: int) -> dict[str, list[Input]]:

@@ -25,6 +25,12 @@ CONTENT = {
     "loudness dB": "loudness_mae_db",
     "chroma": "chroma",
 }
+CHORDAL = {
+    "onset F1": "onset_f1",
+    "chroma": "chroma",
+    "loudness r": "loudness_r",
+    "between partials dB": "between_partials_db",
+}
 PURITY = {"harmonic 0.1-2 kHz": "harmonic_share_low", "harmonic 2-10 kHz": "harmonic_share_high", "haze dB": "haze_db"}
 
 
@@ -41,13 +47,17 @@ class Entry:
 
 @dataclass
 class Report:
-    """Everything measured. `same`: same-instrument conversions; `neutral`: amount 0 against the input."""
+    """Everything measured.
+
+    same: same-instrument conversions. neutral: amount 0 against the input. chordal: inputs of several notes at a time.
+    """
 
     entries: list[Entry] = field(default_factory=list)
     frechet: list[dict[str, Any]] = field(default_factory=list)
     same: list[dict[str, Any]] = field(default_factory=list)
     neutral: list[dict[str, Any]] = field(default_factory=list)
     sweeps: list[dict[str, Any]] = field(default_factory=list)
+    chordal: list[dict[str, Any]] = field(default_factory=list)
     quiet: dict[str, float] = field(default_factory=dict)
     switching: dict[str, float] = field(default_factory=dict)
     judge: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -118,6 +128,7 @@ class Report:
             "summary": summary(None), "by_target": {target: summary(target) for target in self.targets},
             "directions": [one for one in directions if one["judge_share"]["clips"]],
             "frechet": self.frechet, "same_instrument": self.same, "amount_0": self.neutral, "sweeps": self.sweeps,
+            "several_notes": self.chordal,
             "quiet": self.quiet, "switching": self.switching, "judge": self.judge, "cost": self.cost,
             "notes": self.notes, "seconds": self.seconds, "played_seconds": self.played_seconds,
             "entries": [entry.__dict__ for entry in self.entries],
@@ -135,7 +146,8 @@ class Report:
             + ", ".join(f"{n} {_number(e['accuracy'])}" for n, e in self.judge.items())
             + (f". **Below 95 %, so its verdict is not used: {', '.join(unusable)}.**" if unusable else "."), "",
             *self._table("Timbre", TIMBRE, frechet=True), *self._table("Content", CONTENT),
-            *self._table("Purity", PURITY), *self._by_target(), *self._second_ear(), *self._matrix(), *self._fidelity(),
+            *self._table("Purity", PURITY), *self._by_target(), *self._second_ear(), *self._matrix(), *self._chordal(),
+            *self._fidelity(),
             *[f"- {note}" for note in self.notes],
         ]  # fmt: skip
         return "\n".join(lines) + "\n"
@@ -191,6 +203,23 @@ class Report:
                 self.mean("judge_share", "amount 1", source=source, target=t, same=source == t) for t in self.targets
             ]
             lines.append(f"| {source} | " + " | ".join(f"{f.mean:.2f}" if f.clips else "-" for f in found) + " |")
+        return [*lines, ""]
+
+    def _chordal(self) -> list[str]:
+        if not self.chordal:
+            return []
+        sources = dict.fromkeys(entry["source"] for entry in self.chordal)
+        lines = [
+            f"## Several notes at a time: {', '.join(sources)}", "",
+            "| source, row | " + " | ".join(CHORDAL) + " |", "| --- |" + " --- |" * len(CHORDAL),
+        ]  # fmt: skip
+        for source in sources:
+            for row in ("copy-content", "EQ match", "amount 1"):
+                cells = []
+                for name in CHORDAL.values():
+                    values = [e[name] for e in self.chordal if (e["source"], e["row"]) == (source, row)]
+                    cells.append(figure(values).text(1 if name.endswith("_db") else 2))
+                lines.append(f"| {source}, {row} | " + " | ".join(cells) + " |")
         return [*lines, ""]
 
     def _fidelity(self) -> list[str]:

@@ -167,6 +167,24 @@ class Evaluation:
         hissing = [spectrum.level_db(self.render(hiss, t, 1.0)[RATE:]) for t in targets]
         self.report.quiet = {"silence_out_db": max(silence), "hiss_in_db": -60.0, "hiss_out_db": max(hissing)}
 
+    def chordal(self, chosen: list[Input], targets: Sequence[str]) -> None:
+        """Several notes at a time: their onsets and chords must stay, and nothing may come between their partials."""
+        for one in chosen:
+            own = content.measure(one.audio, RATE)
+            partials = fidelity.find_partials(one.audio, RATE)
+            for target in targets:
+                rows = {
+                    "copy-content": one.audio,
+                    "EQ match": baselines.equalise(one.audio, RATE, self.references[target].power),
+                    "amount 1": self.render(one.audio, target, 1.0),
+                }
+                for row, output in rows.items():
+                    kept = content.compare(own, content.measure(output, RATE))
+                    figures = {name: kept[name] for name in ("onset_f1", "chroma", "loudness_r")}
+                    figures["between_partials_db"] = fidelity.between_partials_db(output, RATE, partials)
+                    entry = {"row": row, "source": one.instrument, "target": target, "clip": one.name, **figures}
+                    self.report.chordal.append(entry)
+
     def switches(self, switching: Switching, targets: tuple[str, ...]) -> None:
         """Change the style every second over the first input that is long enough."""
         one = max((heard.input for heard in self.heard), key=lambda i: i.audio.size)
@@ -230,6 +248,7 @@ def evaluate_render(
                 run.baseline_rows(heard, target, number == 0)
             run.model_rows(heard, target, number)
         run.neutral_row(heard, targets)
+    run.chordal(inputs.choose_chordal(clips, plan.seconds), targets)
     run.quiet(targets)
     if switching is not None:
         run.switches(switching, targets)
