@@ -15,7 +15,7 @@ RECIPE = Recipe(
     kind="latent",
     description="Seven instruments by a multiband variational autoencoder whose decoder filters input, pulses and noise.",
     shape={"channels": 256, "latent": 64, "style": 96, "units": 4, "taps": 16},
-    minutes=165.0,
+    minutes=264.0,
     batch=6,
 )
 

@@ -15,7 +15,7 @@ RECIPE = Recipe(
     kind="spectral",
     description="Seven instruments by adaptive instance normalisation of band features; gains on input, pulses and noise.",
     shape={"channels": 192, "latent": 96, "style": 96, "units": 3, "bands": 80},
-    minutes=268.0,
+    minutes=330.0,
 )
 
 if __name__ == "__main__":
