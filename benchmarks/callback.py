@@ -82,7 +82,7 @@ def run(environment: dict[str, str], case: str, busy: bool, seconds: float, mode
     clients = [
         start(environment, case, str(seconds), *model, *["--busy"] * busy),
         start(environment, "pass", str(seconds)),
-        *[start(environment, "flood", str(seconds))] * busy,
+        *[start(environment, "flood", str(seconds)) for _ in range(busy)],
     ]
     try:
         go(clients)
