@@ -10,7 +10,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rtstyle.cli.output import emit_json, table
 from rtstyle.corpus.build import Plan
 from rtstyle.corpus.build import build as build_corpus
-from rtstyle.corpus.shards import read_lines
 from rtstyle.errors import FileError, ParameterError
 
 app = App(name="corpus", help="Build training material from recordings and melodies.")
@@ -18,8 +17,8 @@ app = App(name="corpus", help="Build training material from recordings and melod
 STAGES = {
     "phrases": "real phrases",
     "libraries": "measuring notes",
-    "valid": "validation, minutes",
-    "train": "training, minutes",
+    "valid": "validation",
+    "train": "training",
 }
 
 
@@ -32,6 +31,8 @@ def build(
     minutes: float = 60.0,
     players: int = 6,
     seed: int = 0,
+    workers: int = 0,
+    ray: str | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Build, or continue, a corpus of performances that several instruments play in unison.
@@ -54,6 +55,11 @@ def build(
         Players in each performance.
     seed
         Seed of everything that is drawn at random.
+    workers
+        Processes on this machine; 0: one per core.
+    ray
+        Address of a Ray cluster that does the work instead: "auto", or "local" for one of its own; its machines must
+        see all folders under the same paths.
     json
         Print a summary as JSON on stdout.
     """
@@ -61,14 +67,17 @@ def build(
         raise ParameterError(f"--minutes is {minutes}; give a positive number of minutes.")
     if players < 2:
         raise ParameterError(f"--players is {players}; give at least 2, since a pair needs a source and a target.")
+    if workers < 0:
+        raise ParameterError(f"--workers is {workers}; give the number of processes, or 0 for one per core.")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         tasks = {stage: progress.add_task(text, total=None, visible=False) for stage, text in STAGES.items()}
 
         def tick(stage: str, done: float, total: float) -> None:
-            progress.update(tasks[stage], completed=round(done, 1), total=round(total, 1), visible=True)
+            progress.update(tasks[stage], completed=done, total=total, visible=True)
 
-        build_corpus(out, recordings, melodies, Plan(minutes=minutes, players=players, seed=seed), tick)
+        plan = Plan(minutes=minutes, players=players, seed=seed)
+        build_corpus(out, recordings, melodies, plan, tick, workers=workers, ray=ray)
     show(out, json=json)
 
 
@@ -93,16 +102,17 @@ def show(out: Path, *, json: Annotated[bool, Parameter(negative="")] = False) ->
 
 def summarise(out: Path) -> list[dict[str, object]]:
     """Return one entry per split and instrument. Raises FileError when the folder holds no corpus. `[control]`"""
-    entries = read_lines(out / "performances.jsonl")
-    if not entries:
-        raise FileError(f"There is no corpus in {out}; make one with `rtstyle corpus build {out}`.")
+    from rtstyle.corpus.shards import read_rows
+
     seconds: dict[tuple[str, str], list[float]] = {}
     libraries: dict[tuple[str, str], set[str]] = {}
-    for entry in entries:
+    for entry in read_rows(out / "performances"):
         for player in entry["players"]:
             key = (entry["split"], player["instrument"])
             seconds.setdefault(key, []).append(entry["samples"] / entry["sample_rate"])
             libraries.setdefault(key, set()).add(player["library"])
+    if not seconds:
+        raise FileError(f"There is no corpus in {out}; make one with `rtstyle corpus build {out}`.")
     return [
         {
             "split": split,

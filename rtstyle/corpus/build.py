@@ -1,39 +1,92 @@
-"""Building the corpus: measured libraries -> performances and phrases in shards; resumable, one command."""
+"""Building the corpus: measured libraries -> performances and phrases in shards; resumable, one command.
 
-import hashlib
+Every step is a list of jobs, each of which reads files, writes files of its own and may be done twice: a library's notes
+are measured, a source's phrases read, a shard of performances rendered. `farm.spread` says who does them.
+"""
+
+import math
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rtstyle.corpus import score, soundfont
 from rtstyle.corpus.audiofile import read_mono
 from rtstyle.corpus.ensemble import Cast, cast, draw, seat_leader
-from rtstyle.corpus.library import Library, recorded_libraries, soundfont_libraries
+from rtstyle.corpus.farm import spread
+from rtstyle.corpus.library import Library, Source, find_sources, load_libraries, measure_source
 from rtstyle.corpus.note import SAMPLE_RATE
 from rtstyle.corpus.performance import perform
 from rtstyle.corpus.recordings import Recording, read_recordings
 from rtstyle.corpus.render import apply_db, follow, render
-from rtstyle.corpus.shards import append_line, pcm16, read_lines, repair, save_array
+from rtstyle.corpus.shards import DRAFT, finished, pcm16, read_shard, shard_name, write_shard
 from rtstyle.errors import FileError, MissingPartError, RtstyleError
 
+SHARD = 16  # performances
 VALID_MINUTES = 3.0
 TUNE_SHARE = 0.5  # of the performances play a tune, the others a generated study
 VALID_TUNES = 10  # every tenth tune is kept for validation
-Tick = Callable[[str, float, float], None]  # stage, done, total
+PERFORMANCES, PHRASES = "performances", "phrases"
+Samples = NDArray[np.float32]
+Tick = Callable[[str, int, int], None]  # stage, done, total
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to build: minutes of train performances, players in each, and the seed of everything that is drawn."""
+    """What to build: minutes of train performances, players in each, mean seconds of one, and the seed of all draws."""
 
     minutes: float = 60.0
     players: int = 6
     seconds: float = 10.0
     seed: int = 0
+
+    def count(self, split: str) -> int:
+        """Performances of a split."""
+        minutes = min(VALID_MINUTES, self.minutes) if split == "valid" else self.minutes
+        return math.ceil(60.0 * minutes / self.seconds)
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a corpus is made from: folders of recordings and of MIDI tunes, a soundfont, and the cache of its notes."""
+
+    recordings: Path | None
+    melodies: Path | None
+    font: Path | None
+    cache: Path
+
+    def sources(self) -> list[Source]:
+        """The libraries that can be measured from it. `[control]`"""
+        return find_sources(read_recordings(self.recordings) if self.recordings else [], self.font, self.cache)
+
+
+@dataclass(frozen=True)
+class ShardJob:
+    """One shard of performances, `count` of them: all that a worker has to know."""
+
+    out: Path
+    material: Material
+    plan: Plan
+    split: str
+    number: int
+    count: int
+
+
+@dataclass(frozen=True)
+class PhrasesJob:
+    """The phrases and mixes of one instrument from one source."""
+
+    out: Path
+    recordings: tuple[Recording, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.recordings[0].instrument}-{self.recordings[0].library}"
 
 
 def find_tunes(folder: Path | None) -> dict[str, list[Path]]:
@@ -59,9 +112,12 @@ def compose(rng: np.random.Generator, tunes: list[Path], seconds: float) -> tupl
     return score.articulate(score.study(rng, seconds), rng), "study"
 
 
-def build_performance(out: Path, name: str, seed: list[int], members: Cast, tunes: list[Path], plan: Plan) -> float:
-    """Render one performance into the shards and return its seconds. `[control]`"""
-    rng = np.random.default_rng(seed)
+def perform_one(members: Cast, tunes: list[Path], plan: Plan, number: int) -> tuple[dict[str, Any], Samples, Samples]:
+    """Render performance `number` of a split: its row of the manifest, audio (players, samples) and pitch. `[control]`
+
+    It depends on the plan's seed, the number and the material alone.
+    """
+    rng = np.random.default_rng([plan.seed, 0 if members.split == "train" else 1, number])
     drawn = None
     for _ in range(50):
         events, title = compose(rng, tunes, rng.uniform(0.8, 1.2) * plan.seconds)
@@ -87,12 +143,10 @@ def build_performance(out: Path, name: str, seed: list[int], members: Cast, tune
     wanted = 10.0 ** (rng.uniform(-24.0, -16.0) / 20.0)
     gain = wanted / float(np.sqrt(np.mean(audio[0] ** 2) + 1e-12))
     gain = min(gain, 0.97 / float(np.abs(audio).max() + 1e-9))
-    save_array(out / "audio" / f"{name}.npy", pcm16(audio * np.float32(gain)))
-    save_array(out / "f0" / f"{name}.npy", performance.f0)
-    entry: dict[str, Any] = {"id": name, "split": members.split, "players": players, "samples": performance.samples}
-    entry |= {"title": title, "notes": len(performance.events), "sample_rate": SAMPLE_RATE, "seen": members.seen}
-    append_line(out / "performances.jsonl", entry)
-    return performance.samples / SAMPLE_RATE
+    row: dict[str, Any] = {"id": f"{members.split}-{number:08d}", "split": members.split, "players": players}
+    row |= {"samples": performance.samples, "sample_rate": SAMPLE_RATE, "seen": members.seen}
+    row |= {"title": title, "notes": len(performance.events)}
+    return row, audio * np.float32(gain), performance.f0
 
 
 def describe(library: Library, files: list[str]) -> dict[str, Any]:
@@ -107,58 +161,90 @@ def describe(library: Library, files: list[str]) -> dict[str, Any]:
     }
 
 
-def build_phrases(out: Path, recordings: list[Recording], tick: Tick) -> None:
-    """Store the phrases and mixes among the recordings; of four or more from one source the last is for validation."""
-    groups: dict[tuple[str, str], list[Recording]] = defaultdict(list)
-    for recording in recordings:
-        if recording.kind in ("phrase", "mix"):
-            groups[recording.instrument, recording.library].append(recording)
-    listed = {entry["id"] for entry in read_lines(out / "phrases.jsonl")}
-    total = sum(len(group) for group in groups.values())
-    done = 0
-    for (instrument, library), group in sorted(groups.items()):
-        for k, recording in enumerate(group):
-            done += 1
-            digest = hashlib.sha256(str(recording.path.name).encode()).hexdigest()[:8]
-            name = f"{instrument}-{library}-{k:03d}-{digest}"
-            if name in listed:
-                continue
-            audio = read_mono(recording.path)
-            save_array(out / "phrases" / f"{name}.npy", pcm16(audio))
-            entry = {
-                "id": name,
-                "split": "valid" if len(group) >= 4 and k == len(group) - 1 else "train",
-                "instrument": instrument,
-                "source": library,
-                "file": f"{recording.path.parent.name}/{recording.path.name}",
-                "licence": recording.licence,
-                "attribution": recording.attribution,
-                "samples": len(audio),
-            }
-            append_line(out / "phrases.jsonl", entry)
-            tick("phrases", done, total)
+def join(arrays: list[NDArray[Any]]) -> tuple[NDArray[Any], list[int]]:
+    """All arrays end to end, flat, and where each begins. `[any]`"""
+    ends = np.cumsum([array.size for array in arrays]).tolist()
+    return np.concatenate([array.ravel() for array in arrays]), [0, *ends[:-1]]
 
 
-def gather(out: Path, recordings: list[Recording], tick: Tick) -> list[Library]:
-    """Return all libraries: the recordings' and, where it is installed, the soundfont's. `[control]`"""
-    count = len({(r.instrument, r.library) for r in recordings if r.kind == "note"})
-    done = 0
-
-    def note(_: str) -> None:
-        nonlocal done
-        done += 1
-        tick("libraries", done, count + len(soundfont.PROGRAMS))
-
-    libraries = recorded_libraries(recordings, out / "notes", note)
-    font = soundfont.find_font()
-    if font is not None:
-        libraries += soundfont_libraries(font, out / "notes", note)
+@lru_cache(maxsize=1)
+def read_material(material: Material) -> dict[str, tuple[Cast, list[Path]]]:
+    """Cast and tunes of each split, read once in each process. `[control]`"""
+    libraries = load_libraries(material.sources())
     if len(libraries) < 2:
         raise MissingPartError(
             "A corpus needs at least two libraries of notes: give a folder of recordings, or install the soundfont: "
             "apt-get install fluidsynth fluid-soundfont-gm"
         )
-    return libraries
+    tunes = find_tunes(material.melodies)
+    return {members.split: (members, tunes[members.split]) for members in cast(libraries)}
+
+
+def build_shard(job: ShardJob) -> float:
+    """Render a shard of performances; returns their seconds. `[control]`"""
+    members, tunes = read_material(job.material)[job.split]
+    first = SHARD * job.number
+    made = [perform_one(members, tunes, job.plan, first + k) for k in range(job.count)]
+    audio, offsets = join([pcm16(sound) for _, sound, _ in made])
+    f0, f0_offsets = join([pitch for _, _, pitch in made])
+    rows = [
+        {**row, "offset": offset, "f0_offset": f0_offset}
+        for (row, _, _), offset, f0_offset in zip(made, offsets, f0_offsets, strict=True)
+    ]
+    write_shard(job.out / PERFORMANCES, shard_name(job.split, job.number), rows, audio=audio, f0=f0)
+    return sum(row["samples"] for row in rows) / SAMPLE_RATE
+
+
+def build_phrases(job: PhrasesJob) -> int:
+    """Store the phrases and mixes of one source; of four or more the last is for validation. Returns how many."""
+    group = job.recordings
+    audio, offsets = join([pcm16(read_mono(one.path)) for one in group])
+    lengths = np.diff([*offsets, audio.size])
+    rows = [
+        {
+            "id": f"{job.name}-{k:03d}",
+            "split": "valid" if len(group) >= 4 and k == len(group) - 1 else "train",
+            "instrument": one.instrument,
+            "library": one.library,
+            "file": f"{one.path.parent.name}/{one.path.name}",
+            "licence": one.licence,
+            "attribution": one.attribution,
+            "samples": int(lengths[k]),
+            "offset": offsets[k],
+        }
+        for k, one in enumerate(group)
+    ]
+    write_shard(job.out / PHRASES, job.name, rows, audio=audio)
+    return len(rows)
+
+
+def phrases_to_do(out: Path, recordings: list[Recording]) -> list[PhrasesJob]:
+    """The sources whose phrases are not there yet, or not all. `[control]`"""
+    groups: dict[tuple[str, str], list[Recording]] = defaultdict(list)
+    for one in recordings:
+        if one.kind in ("phrase", "mix"):
+            groups[one.instrument, one.library].append(one)
+    jobs = [PhrasesJob(out, tuple(group)) for _, group in sorted(groups.items())]
+    there = set(finished(out / PHRASES))
+    return [job for job in jobs if job.name not in there or _rows(out / PHRASES, job.name) != len(job.recordings)]
+
+
+def shards_to_do(out: Path, material: Material, plan: Plan, split: str) -> Iterator[ShardJob]:
+    """The shards of a split that are not there yet, and its last one if the plan wants it longer. `[control]`
+
+    Only the names of what is there are held: a plan of millions of performances never is.
+    """
+    there, count = finished(out / PERFORMANCES, split), plan.count(split)
+    short = there[-1] if there and _rows(out / PERFORMANCES, there[-1]) < SHARD else ""
+    ready = set(there) - {short}
+    for number in range(math.ceil(count / SHARD)):
+        wanted, name = min(SHARD, count - SHARD * number), shard_name(split, number)
+        if name not in ready and not (name == short and _rows(out / PERFORMANCES, name) >= wanted):
+            yield ShardJob(out, material, plan, split, number, wanted)
+
+
+def _rows(folder: Path, name: str) -> int:
+    return len(read_shard(folder, name, ["id"]))
 
 
 def build(
@@ -167,30 +253,35 @@ def build(
     melodies: Path | None = None,
     plan: Plan | None = None,
     tick: Tick = lambda stage, done, total: None,
+    *,
+    workers: int = 1,
+    ray: str | None = None,
 ) -> None:
-    """Build or continue the corpus in `out`: phrases, then valid, then train performances. `[control]`
+    """Build or continue the corpus in `out`: phrases and libraries, then valid and train performances. `[control]`
 
-    Performance number k depends on the seed, on k and on the material alone, so a build that was interrupted, or is
-    asked for more minutes, continues where it stopped. Raises RtstyleError subclasses for unusable folders.
+    What is there stays: a build that was interrupted, or is asked for more minutes, continues where it stopped. workers,
+    ray: as in `farm.spread`; every worker must see the folders under the same paths. Raises RtstyleError subclasses for
+    unusable folders.
     """
     plan = plan or Plan()
+    out, recordings, melodies = out.resolve(), recordings and recordings.resolve(), melodies and melodies.resolve()
     out.mkdir(parents=True, exist_ok=True)
+    for draft in out.glob(f"*/*{DRAFT}"):  # of a build that was killed
+        draft.unlink()
+    material = Material(recordings, melodies, soundfont.find_font(), out / "notes")
     listed = read_recordings(recordings) if recordings else []
-    repair(out / "performances.jsonl")
-    repair(out / "phrases.jsonl")
-    build_phrases(out, listed, tick)
-    train, valid = cast(gather(out, listed, tick))
-    tunes = find_tunes(melodies)
-    entries = read_lines(out / "performances.jsonl")
-    for members, minutes in ((valid, min(VALID_MINUTES, plan.minutes)), (train, plan.minutes)):
-        ready = {e["id"]: e["samples"] / SAMPLE_RATE for e in entries if e["split"] == members.split}
-        seconds, k = 0.0, 0
-        while seconds < 60.0 * minutes:
-            name = f"{members.split}-{k:05d}"
-            seed = [plan.seed, 0 if members.split == "train" else 1, k]
-            if name in ready:
-                seconds += ready[name]
-            else:
-                seconds += build_performance(out, name, seed, members, tunes[members.split], plan)
-            k += 1
-            tick(members.split, min(seconds / 60.0, minutes), minutes)
+    find_tunes(melodies)  # which says what is wrong with the folder before the long part
+    phrases = phrases_to_do(out, listed)
+    for done, _ in enumerate(spread(build_phrases, phrases, workers=workers, ray=ray), 1):
+        tick("phrases", done, len(phrases))
+    sources = material.sources()
+    for done, _ in enumerate(spread(measure_source, sources, workers=workers, ray=ray), 1):
+        tick("libraries", done, len(sources))
+    read_material.cache_clear()
+    for split in ("valid", "train"):
+        count = plan.count(split)
+        ready = count - sum(job.count for job in shards_to_do(out, material, plan, split))
+        tick(split, ready, count)
+        for job, _ in spread(build_shard, shards_to_do(out, material, plan, split), workers=workers, ray=ray):
+            ready += job.count
+            tick(split, ready, count)

@@ -3,17 +3,18 @@
 from collections import defaultdict
 from pathlib import Path
 
-from rtstyle.corpus.shards import read_lines
+from rtstyle.corpus.shards import read_rows
 from rtstyle.errors import FileError
 
 
 def sources_of(corpus: Path) -> dict[tuple[str, str], set[str]]:
     """What was trained on: (attribution, licence) -> names of instruments. `[control]` corpus: its folder."""
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for entry in [*read_lines(corpus / "performances.jsonl"), *read_lines(corpus / "phrases.jsonl")]:
-        if entry["split"] == "train":
-            for one in entry.get("players", [entry]):
-                found[one["attribution"], one["licence"]].add(one["instrument"])
+    for folder in ("performances", "phrases"):
+        for entry in read_rows(corpus / folder):
+            if entry["split"] == "train":
+                for one in entry.get("players", [entry]):
+                    found[one["attribution"], one["licence"]].add(one["instrument"])
     if not found:
         raise FileError(f"{corpus} holds no training material; give the corpus that the bundle was trained on.")
     return found

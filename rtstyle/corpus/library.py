@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from rtstyle.corpus import soundfont
 from rtstyle.corpus.audiofile import read_mono
 from rtstyle.corpus.note import Note, measure
 from rtstyle.corpus.recordings import Recording
+from rtstyle.corpus.shards import whole_file
 
 VERSION = 4  # of the measurements: a cache written by another version is measured again
 LEAST_NOTES = 4
@@ -75,19 +76,17 @@ def make_library(instrument: str, name: str, licence: str, attribution: str, not
 
 def save_notes(path: Path, notes: list[Note]) -> None:
     """Write measured notes to one .npz file; the audio becomes int16. The file appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     table = np.array([[getattr(n, field) for field in FIELDS] for n in notes], dtype=np.float64)
-    draft = path.with_suffix(".part.npz")
-    np.savez(
-        draft,
-        audio=pack(notes),
-        lengths=np.array([len(n.audio) for n in notes], dtype=np.int64),
-        f0=np.concatenate([np.zeros(0, np.float32), *[n.f0 for n in notes]]),
-        frames=np.array([len(n.f0) for n in notes], dtype=np.int64),
-        table=table.reshape(-1, len(FIELDS)),
-        files=np.array([n.file for n in notes], dtype=np.str_),
-    )
-    draft.replace(path)
+    with whole_file(path) as file:
+        np.savez(
+            file,
+            audio=pack(notes),
+            lengths=np.array([len(n.audio) for n in notes], dtype=np.int64),
+            f0=np.concatenate([np.zeros(0, np.float32), *[n.f0 for n in notes]]),
+            frames=np.array([len(n.f0) for n in notes], dtype=np.int64),
+            table=table.reshape(-1, len(FIELDS)),
+            files=np.array([n.file for n in notes], dtype=np.str_),
+        )
 
 
 def pack(notes: list[Note]) -> NDArray[np.int16]:
@@ -122,62 +121,76 @@ def load_notes(path: Path) -> list[Note]:
     return notes
 
 
-def cached(path: Path, make: Callable[[], list[Note]]) -> list[Note]:
-    """Return the notes in `path`, measuring and writing them first when the file is not there. `[control]`"""
-    if not path.is_file():
-        save_notes(path, make())
-    return load_notes(path)
+@dataclass(frozen=True)
+class Source:
+    """Where one library comes from: a group of recordings, or keys of a program of the soundfont `font`."""
+
+    instrument: str
+    name: str
+    licence: str
+    attribution: str
+    cache: Path
+    recordings: tuple[Recording, ...] = ()
+    font: Path | None = None
+    program: int = 0
+    keys: tuple[tuple[int, int], ...] = ()
+
+    def measure(self) -> Path:
+        """Measure the notes into the cache, where they are not there yet; returns its file. `[control]`"""
+        if not self.cache.is_file():
+            save_notes(self.cache, [note for note in self._measured() if note is not None])
+        return self.cache
+
+    def _measured(self) -> Iterator[Note | None]:
+        for one in self.recordings:
+            yield measure(read_mono(one.path), one.midi, f"{one.path.parent.name}/{one.path.name}")
+        if self.font is not None:
+            sounds = soundfont.render_program(self.font, self.program, list(self.keys))
+            for (key, velocity), audio in zip(self.keys, sounds, strict=True):
+                yield measure(audio, float(key), f"{self.font.name}:{self.program}/{key}@{velocity}")
 
 
-def recorded_libraries(
-    recordings: list[Recording], cache: Path, tick: Callable[[str], None] = lambda name: None
-) -> list[Library]:
-    """Measure the notes among `recordings` into libraries, one per instrument and source. `[control]`
+def measure_source(source: Source) -> Path:
+    """`Source.measure`, as a job for a worker. `[control]`"""
+    return source.measure()
 
-    A cache entry is named by the files' names and sizes, so changed recordings are measured again.
+
+def find_sources(recordings: list[Recording], font: Path | None, cache: Path) -> list[Source]:
+    """Every library that these recordings and, if given, the soundfont make, for `load_libraries`. `[control]`
+
+    A cache entry is named by what goes into it, so changed recordings are measured again.
     """
     groups: dict[tuple[str, str], list[Recording]] = defaultdict(list)
     for recording in recordings:
         if recording.kind == "note":
             groups[recording.instrument, recording.library].append(recording)
-    libraries = []
+    found = []
     for (instrument, name), group in sorted(groups.items()):
         if len(group) < LEAST_NOTES:
             continue
-        listing = "\n".join(f"{r.path.name} {r.path.stat().st_size} {r.midi}" for r in group)
-        digest = hashlib.sha256(f"{VERSION} {listing}".encode()).hexdigest()[:12]
+        path = _cache_file(
+            cache, instrument, name, "\n".join(f"{r.path.name} {r.path.stat().st_size} {r.midi}" for r in group)
+        )
+        found.append(Source(instrument, name, group[0].licence, group[0].attribution, path, tuple(group)))
+    for suffix, instrument, program, low, high in soundfont.PROGRAMS if font is not None else ():
+        keys, name = soundfont.key_plan(low, high), f"fluidr3{suffix}"
+        path = _cache_file(cache, instrument, name, f"{font.name} {font.stat().st_size} {program} {keys}")
+        rights = soundfont.LICENCE, soundfont.ATTRIBUTION
+        found.append(Source(instrument, name, *rights, path, (), font, program, tuple(keys)))
+    return found
 
-        def make(group: list[Recording] = group) -> list[Note]:
-            measured = (measure(read_mono(r.path), r.midi, f"{r.path.parent.name}/{r.path.name}") for r in group)
-            return [note for note in measured if note is not None]
 
-        notes = cached(cache / f"{instrument}--{name}--{digest}.npz", make)
-        library = make_library(instrument, name, group[0].licence, group[0].attribution, notes)
+def _cache_file(cache: Path, instrument: str, name: str, origin: str) -> Path:
+    digest = hashlib.sha256(f"{VERSION} {origin}".encode()).hexdigest()[:12]
+    return cache / f"{instrument}--{name}--{digest}.npz"
+
+
+def load_libraries(sources: Iterable[Source]) -> list[Library]:
+    """The libraries of these sources, measured first where that is still to do; without those of too few notes."""
+    found = []
+    for source in sources:
+        notes = load_notes(source.measure())
+        library = make_library(source.instrument, source.name, source.licence, source.attribution, notes)
         if library is not None:
-            libraries.append(library)
-        tick(f"{instrument}/{name}")
-    return libraries
-
-
-def soundfont_libraries(font: Path, cache: Path, tick: Callable[[str], None] = lambda name: None) -> list[Library]:
-    """Render and measure the soundfont's programs into libraries named `fluidr3...`. `[control]`"""
-    libraries = []
-    for suffix, instrument, program, low, high in soundfont.PROGRAMS:
-        plan = soundfont.key_plan(low, high)
-
-        def make(program: int = program, plan: list[tuple[int, int]] = plan) -> list[Note]:
-            audio = soundfont.render_program(font, program, plan)
-            measured = (
-                measure(x, float(key), f"{font.name}:{program}/{key}@{velocity}")
-                for (key, velocity), x in zip(plan, audio, strict=True)
-            )
-            return [note for note in measured if note is not None]
-
-        origin = f"{VERSION} {font.name} {font.stat().st_size} {program} {plan}"
-        digest = hashlib.sha256(origin.encode()).hexdigest()[:12]
-        notes = cached(cache / f"{instrument}--fluidr3{suffix}--{digest}.npz", make)
-        library = make_library(instrument, f"fluidr3{suffix}", soundfont.LICENCE, soundfont.ATTRIBUTION, notes)
-        if library is not None:
-            libraries.append(library)
-        tick(f"{instrument}/fluidr3{suffix}")
-    return libraries
+            found.append(library)
+    return found

@@ -1,6 +1,8 @@
 """Building, continuing and reading a corpus from a user's own folder of notes."""
 
 import json
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +11,14 @@ import soundfile
 
 from rtstyle.cli.corpus import build as build_command
 from rtstyle.corpus import soundfont
-from rtstyle.corpus.build import Plan, build, find_tunes
+from rtstyle.corpus.build import Material, Plan, build, find_tunes, shards_to_do
 from rtstyle.corpus.pairs import PairCorpus
-from rtstyle.corpus.shards import read_lines
+from rtstyle.corpus.shards import finished, open_array, read_rows, read_shard, shard_name, write_shard
 from rtstyle.errors import FileError, MissingPartError, ParameterError
 from tests.corpus.test_score import write_tune
 from tests.corpus.tones import RATE, tone, write_library
 
+KINDS = ("performances", "phrases", "notes")
 PLAN = Plan(minutes=0.5, players=3, seconds=6.0, seed=7)
 
 
@@ -48,17 +51,19 @@ def corpus(material: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_corpus_holds_what_was_asked_for(corpus: Path) -> None:
-    entries = read_lines(corpus / "performances.jsonl")
+    folder = corpus / "performances"
+    entries = [(name, row) for name in finished(folder) for row in read_shard(folder, name)]
     for split in ("train", "valid"):
-        seconds = sum(e["samples"] for e in entries if e["split"] == split) / RATE
-        assert 30.0 <= seconds < 40.0
-    for e in entries:
-        audio = np.load(corpus / "audio" / f"{e['id']}.npy")
-        f0 = np.load(corpus / "f0" / f"{e['id']}.npy")
+        seconds = sum(e["samples"] for _, e in entries if e["split"] == split) / RATE
+        assert 24.0 <= seconds < 40.0
+    for name, e in entries:
+        size = len(e["players"]) * e["samples"]
+        audio = open_array(folder, name, "audio")[e["offset"] : e["offset"] + size].reshape(-1, e["samples"])
+        f0 = open_array(folder, name, "f0")[e["f0_offset"] : e["f0_offset"] + e["samples"] // 256 + 1]
         assert audio.dtype == np.int16
         assert audio.shape == (len(e["players"]), e["samples"])
         assert f0.dtype == np.float32
-        assert len(f0) == e["samples"] // 256 + 1
+        assert f0.max() > 100.0
         assert len({p["instrument"] for p in e["players"]}) == len(e["players"])
         assert all(p["files"] for p in e["players"])
         rms = np.sqrt(np.mean((audio / 32767.0) ** 2, axis=1))
@@ -69,23 +74,50 @@ def test_the_corpus_holds_what_was_asked_for(corpus: Path) -> None:
 def test_train_and_valid_play_other_tunes(corpus: Path, material: Path) -> None:
     tunes = find_tunes(material / "tunes")
     assert [p.stem for p in tunes["valid"]] == ["tune00", "tune10"]
-    heard = {s: {e["title"] for e in read_lines(corpus / "performances.jsonl") if e["split"] == s} for s in tunes}
+    heard = {s: {row["title"] for row in read_rows(corpus / "performances", s)} for s in tunes}
     assert heard["train"] & {p.stem for p in tunes["train"]}
     assert not (heard["train"] & heard["valid"]) - {"study"}
 
 
-def test_an_interrupted_build_continues_to_the_same_corpus(corpus: Path, material: Path, tmp_path: Path) -> None:
-    manifest = (corpus / "performances.jsonl").read_text().splitlines(keepends=True)
-    gone = json.loads(manifest[-1])["id"]
-    before = {p.name: p.read_bytes() for p in (corpus / "audio").iterdir()}
-    (corpus / "performances.jsonl").write_text("".join(manifest[:-1]) + manifest[-1][:40])
-    (corpus / "audio" / f"{gone}.npy").unlink()
-    kept = corpus / "audio" / f"{json.loads(manifest[0])['id']}.npy"
+def contents(corpus: Path) -> dict[str, bytes]:
+    return {f"{p.parent.name}/{p.name}": p.read_bytes() for kind in KINDS for p in (corpus / kind).iterdir()}
+
+
+def test_an_interrupted_build_continues_to_the_same_corpus(corpus: Path, material: Path) -> None:
+    before, folder = contents(corpus), corpus / "performances"
+    gone = finished(folder)[-1]
+    (folder / f"{gone}.parquet").rename(folder / f"{gone}.parquet.part")  # killed before the manifest was whole
+    (folder / f"{gone}.audio.npy").unlink()
+    kept = folder / f"{finished(folder)[0]}.audio.npy"
     stamp = kept.stat().st_mtime_ns
     build(corpus, material / "notes", material / "tunes", PLAN)
-    assert {p.name: p.read_bytes() for p in (corpus / "audio").iterdir()} == before
-    assert (corpus / "performances.jsonl").read_text().splitlines(keepends=True) == manifest
+    assert contents(corpus) == before
     assert kept.stat().st_mtime_ns == stamp
+
+
+def test_workers_build_the_same_corpus_as_one_process(corpus: Path, material: Path, tmp_path: Path) -> None:
+    longer = replace(PLAN, minutes=2.0)
+    build(tmp_path / "alone", material / "notes", material / "tunes", longer)
+    build(tmp_path / "workers", material / "notes", material / "tunes", longer, workers=2)
+    assert contents(tmp_path / "workers") == contents(tmp_path / "alone")
+
+
+def test_a_plan_of_millions_is_made_and_resumed_shard_by_shard(tmp_path: Path) -> None:
+    plan, folder = Plan(minutes=200_000.0), tmp_path / "performances"
+    assert plan.count("train") == 1_200_000
+    silence = {"audio": np.zeros(1, np.int16)}
+    for number in (0, 1, 74_999):
+        rows = [{"id": f"{number}-{k}", "split": "train", "samples": 1, "offset": 0, "players": []} for k in range(16)]
+        write_shard(folder, shard_name("train", number), rows, **silence)
+    tracemalloc.start()
+    todo = shards_to_do(tmp_path, Material(None, None, None, tmp_path), plan, "train")
+    first = next(todo)
+    rest = sum(1 for _ in todo)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (first.number, first.count) == (2, 16)
+    assert rest == 75_000 - 3 - 1
+    assert peak < 1_000_000
 
 
 def test_pairs_are_aligned_and_have_sound(corpus: Path) -> None:
@@ -155,7 +187,7 @@ def test_phrases_and_clips_are_what_they_say(corpus: Path) -> None:
         train.style_clip(rng, "fiddle/kazoo", 0.5)
     with pytest.raises(ParameterError, match="fiddle"):
         train.phrase(rng, 0.5, "fiddle")
-    split = {e["id"]: e["split"] for e in read_lines(corpus / "phrases.jsonl")}
+    split = {row["id"]: row["split"] for row in read_rows(corpus / "phrases")}
     assert sorted(split.values()) == ["train"] * 4 + ["valid"]
 
 
@@ -176,9 +208,9 @@ def test_missing_things_are_named(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileError, match=r"\.mid"):
         find_tunes(tmp_path / "empty")
-    (tmp_path / "broken.jsonl").write_text('{"a": 1}\n{"b"\n{"c": 3}\n')
-    with pytest.raises(FileError, match="line 2"):
-        read_lines(tmp_path / "broken.jsonl")
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(FileError, match=r"broken\.parquet"):
+        read_shard(tmp_path, "broken")
 
 
 def test_rendering_a_font_without_the_program_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
