@@ -125,7 +125,7 @@ class Analyser:
 
 
 class Augment:
-    """Changes of the input that a stage brings: gain, microphone and room colour, noise. The target stays clean."""
+    """Changes that a stage brings: gain and room, which the target shares; microphone and noise, from which it stays clean."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
@@ -138,8 +138,25 @@ class Augment:
         curve = np.interp(octave, np.linspace(0, 9, 9), points)
         return np.fft.irfft(spectrum * 10 ** (curve / 20), x.size).astype(np.float32)
 
+    def room(self, samples: int) -> Samples:
+        """Impulse response of a small room: the direct sound, then noise that decays and loses its treble."""
+        rng, rate = self.rng, 48000
+        size = min(int(rng.uniform(0.15, 0.9) * rate), samples)  # to -60 dB
+        tail = rng.standard_normal(size) * 10 ** (-3.0 * np.arange(size) / size)
+        tail = np.convolve(tail, np.hanning(2 * int(rng.integers(2, 12)) + 1), "same")
+        tail *= 10 ** (rng.uniform(-24.0, -6.0) / 20) / np.sqrt((tail**2).sum())
+        response = np.zeros(samples)
+        first = int(rng.uniform(0.001, 0.015) * rate)
+        response[first:] = np.pad(tail, (0, samples))[: samples - first]
+        response[0] = 1.0
+        return response.astype(np.float32)
+
     def __call__(self, x: Samples, y: Samples) -> tuple[Samples, Samples]:
         rng = self.rng
+        if rng.random() < 0.5:
+            size = 2 * x.size
+            heard = np.fft.rfft(self.room(x.size), size)
+            x, y = (np.fft.irfft(np.fft.rfft(part, size) * heard)[: part.size].astype(np.float32) for part in (x, y))
         if rng.random() < 0.7:
             power = np.mean(x**2)
             x = self.colour(x, 8.0)
