@@ -15,6 +15,7 @@ from rtstyle.errors import FileError, ParameterError
 app = App(name="corpus", help="Build training material from recordings and melodies.")
 
 STAGES = {
+    "fingerprints": "looking for copies",
     "phrases": "real phrases",
     "libraries": "measuring notes",
     "valid": "validation",

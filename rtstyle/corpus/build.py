@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from rtstyle.corpus import score, soundfont
 from rtstyle.corpus.audiofile import read_mono
+from rtstyle.corpus.duplicates import list_copies, prints_jobs, take_prints, without_copies
 from rtstyle.corpus.ensemble import Cast, cast, draw, seat_leader
 from rtstyle.corpus.farm import spread
 from rtstyle.corpus.library import Library, Source, find_sources, load_libraries, measure_source
@@ -53,23 +54,26 @@ class Plan:
 
 @dataclass(frozen=True)
 class Material:
-    """What a corpus is made from: folders of recordings and of MIDI tunes, a soundfont, and the cache of its notes."""
+    """What a corpus in `out` is made from: folders of recordings and of MIDI tunes, and a soundfont."""
 
+    out: Path
     recordings: Path | None
     melodies: Path | None
     font: Path | None
-    cache: Path
+
+    def listed(self) -> list[Recording]:
+        """The recordings, without the copies that were found among them. `[control]`"""
+        return without_copies(read_recordings(self.recordings), self.out) if self.recordings else []
 
     def sources(self) -> list[Source]:
         """The libraries that can be measured from it. `[control]`"""
-        return find_sources(read_recordings(self.recordings) if self.recordings else [], self.font, self.cache)
+        return find_sources(self.listed(), self.font, self.out / "notes")
 
 
 @dataclass(frozen=True)
 class ShardJob:
     """One shard of performances, `count` of them: all that a worker has to know."""
 
-    out: Path
     material: Material
     plan: Plan
     split: str
@@ -191,7 +195,7 @@ def build_shard(job: ShardJob) -> float:
         {**row, "offset": offset, "f0_offset": f0_offset}
         for (row, _, _), offset, f0_offset in zip(made, offsets, f0_offsets, strict=True)
     ]
-    write_shard(job.out / PERFORMANCES, shard_name(job.split, job.number), rows, audio=audio, f0=f0)
+    write_shard(job.material.out / PERFORMANCES, shard_name(job.split, job.number), rows, audio=audio, f0=f0)
     return sum(row["samples"] for row in rows) / SAMPLE_RATE
 
 
@@ -229,18 +233,19 @@ def phrases_to_do(out: Path, recordings: list[Recording]) -> list[PhrasesJob]:
     return [job for job in jobs if job.name not in there or _rows(out / PHRASES, job.name) != len(job.recordings)]
 
 
-def shards_to_do(out: Path, material: Material, plan: Plan, split: str) -> Iterator[ShardJob]:
+def shards_to_do(material: Material, plan: Plan, split: str) -> Iterator[ShardJob]:
     """The shards of a split that are not there yet, and its last one if the plan wants it longer. `[control]`
 
     Only the names of what is there are held: a plan of millions of performances never is.
     """
-    there, count = finished(out / PERFORMANCES, split), plan.count(split)
-    short = there[-1] if there and _rows(out / PERFORMANCES, there[-1]) < SHARD else ""
+    folder = material.out / PERFORMANCES
+    there, count = finished(folder, split), plan.count(split)
+    short = there[-1] if there and _rows(folder, there[-1]) < SHARD else ""
     ready = set(there) - {short}
     for number in range(math.ceil(count / SHARD)):
         wanted, name = min(SHARD, count - SHARD * number), shard_name(split, number)
-        if name not in ready and not (name == short and _rows(out / PERFORMANCES, name) >= wanted):
-            yield ShardJob(out, material, plan, split, number, wanted)
+        if name not in ready and not (name == short and _rows(folder, name) >= wanted):
+            yield ShardJob(material, plan, split, number, wanted)
 
 
 def _rows(folder: Path, name: str) -> int:
@@ -268,10 +273,13 @@ def build(
     out.mkdir(parents=True, exist_ok=True)
     for draft in out.glob(f"*/*{DRAFT}"):  # of a build that was killed
         draft.unlink()
-    material = Material(recordings, melodies, soundfont.find_font(), out / "notes")
-    listed = read_recordings(recordings) if recordings else []
+    material = Material(out, recordings, melodies, soundfont.find_font())
     find_tunes(melodies)  # which says what is wrong with the folder before the long part
-    phrases = phrases_to_do(out, listed)
+    prints = prints_jobs(read_recordings(recordings), out / "fingerprints") if recordings else []
+    for done, _ in enumerate(spread(take_prints, prints, workers=workers, ray=ray), 1):
+        tick("fingerprints", done, len(prints))
+    list_copies(prints, out)
+    phrases = phrases_to_do(out, material.listed())
     for done, _ in enumerate(spread(build_phrases, phrases, workers=workers, ray=ray), 1):
         tick("phrases", done, len(phrases))
     sources = material.sources()
@@ -280,8 +288,8 @@ def build(
     read_material.cache_clear()
     for split in ("valid", "train"):
         count = plan.count(split)
-        ready = count - sum(job.count for job in shards_to_do(out, material, plan, split))
+        ready = count - sum(job.count for job in shards_to_do(material, plan, split))
         tick(split, ready, count)
-        for job, _ in spread(build_shard, shards_to_do(out, material, plan, split), workers=workers, ray=ray):
+        for job, _ in spread(build_shard, shards_to_do(material, plan, split), workers=workers, ray=ray):
             ready += job.count
             tick(split, ready, count)

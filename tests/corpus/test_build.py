@@ -1,6 +1,7 @@
 """Building, continuing and reading a corpus from a user's own folder of notes."""
 
 import json
+import shutil
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import soxr
 
 from rtstyle.cli.corpus import build as build_command
 from rtstyle.corpus import soundfont
@@ -95,6 +97,23 @@ def test_an_interrupted_build_continues_to_the_same_corpus(corpus: Path, materia
     assert kept.stat().st_mtime_ns == stamp
 
 
+def test_a_copy_is_left_out_whatever_its_level_and_rate(material: Path, tmp_path: Path) -> None:
+    shutil.copytree(material / "notes", tmp_path / "notes")
+    sound = tone(66, 2.0)
+    breath = np.convolve(np.random.default_rng(0).standard_normal(sound.size), np.hanning(9), "same")
+    audio = (sound + 0.02 * breath).astype(np.float32)
+    soundfile.write(tmp_path / "notes" / "pipe" / "phrase a.wav", audio, RATE)
+    again = np.pad(0.4 * soxr.resample(audio, RATE, 32_000), 700)
+    (tmp_path / "notes" / "whistle").mkdir()
+    soundfile.write(tmp_path / "notes" / "whistle" / "renamed.wav", again, 32_000)
+    build(tmp_path / "out", tmp_path / "notes", None, replace(PLAN, minutes=0.1))
+    listed = (tmp_path / "out" / "duplicates.csv").read_text().splitlines()
+    assert len(listed) == 2
+    assert "renamed.wav" in listed[1].split(",")[0]
+    assert "phrase a.wav" in listed[1].split(",")[1]
+    assert {row["instrument"] for row in read_rows(tmp_path / "out" / "phrases")} == {"pipe"}
+
+
 def test_workers_build_the_same_corpus_as_one_process(corpus: Path, material: Path, tmp_path: Path) -> None:
     longer = replace(PLAN, minutes=2.0)
     build(tmp_path / "alone", material / "notes", material / "tunes", longer)
@@ -110,7 +129,7 @@ def test_a_plan_of_millions_is_made_and_resumed_shard_by_shard(tmp_path: Path) -
         rows = [{"id": f"{number}-{k}", "split": "train", "samples": 1, "offset": 0, "players": []} for k in range(16)]
         write_shard(folder, shard_name("train", number), rows, **silence)
     tracemalloc.start()
-    todo = shards_to_do(tmp_path, Material(None, None, None, tmp_path), plan, "train")
+    todo = shards_to_do(Material(tmp_path, None, None, None), plan, "train")
     first = next(todo)
     rest = sum(1 for _ in todo)
     peak = tracemalloc.get_traced_memory()[1]
