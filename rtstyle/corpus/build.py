@@ -196,7 +196,7 @@ def build_shard(job: ShardJob) -> float:
         for (row, _, _), offset, f0_offset in zip(made, offsets, f0_offsets, strict=True)
     ]
     write_shard(job.material.out / PERFORMANCES, shard_name(job.split, job.number), rows, audio=audio, f0=f0)
-    return sum(row["samples"] for row in rows) / SAMPLE_RATE
+    return float(sum(row["samples"] for row in rows)) / SAMPLE_RATE
 
 
 def build_phrases(job: PhrasesJob) -> int:

@@ -74,14 +74,20 @@ def _on_ray(job: Callable[[Item], Result], items: Iterator[Item], address: str) 
         import ray
     except ImportError as error:
         raise MissingPartError("--ray needs Ray; install it with: pip install 'rtstyle[cluster]'") from error
-    ray.init(address=None if address == "local" else address, ignore_reinit_error=True, log_to_driver=False)
-    remote = ray.remote(max_retries=MOST_TRIES)(job)
-    window = AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
-    under_way: dict[Any, Item] = {}
-    while True:
-        for item in itertools.islice(items, window - len(under_way)):
-            under_way[remote.remote(item)] = item
-        if not under_way:
-            return
-        for reference in ray.wait(list(under_way), num_returns=1)[0]:
-            yield under_way.pop(reference), ray.get(reference)
+    begun_here = not ray.is_initialized()
+    if begun_here:
+        ray.init(address=None if address == "local" else address, log_to_driver=False)
+    try:
+        remote = ray.remote(max_retries=MOST_TRIES)(lambda item: job(item))  # Ray wants a function, a job may be more
+        window = AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
+        under_way: dict[Any, Item] = {}
+        while True:
+            for item in itertools.islice(items, window - len(under_way)):
+                under_way[remote.remote(item)] = item
+            if not under_way:
+                return
+            for reference in ray.wait(list(under_way), num_returns=1)[0]:
+                yield under_way.pop(reference), ray.get(reference)
+    finally:
+        if begun_here:
+            ray.shutdown()

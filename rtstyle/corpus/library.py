@@ -172,11 +172,12 @@ def find_sources(recordings: list[Recording], font: Path | None, cache: Path) ->
             cache, instrument, name, "\n".join(f"{r.path.name} {r.path.stat().st_size} {r.midi}" for r in group)
         )
         found.append(Source(instrument, name, group[0].licence, group[0].attribution, path, tuple(group)))
-    for suffix, instrument, program, low, high in soundfont.PROGRAMS if font is not None else ():
-        keys, name = soundfont.key_plan(low, high), f"fluidr3{suffix}"
-        path = _cache_file(cache, instrument, name, f"{font.name} {font.stat().st_size} {program} {keys}")
+    if font is not None:
         rights = soundfont.LICENCE, soundfont.ATTRIBUTION
-        found.append(Source(instrument, name, *rights, path, (), font, program, tuple(keys)))
+        for suffix, instrument, program, low, high in soundfont.PROGRAMS:
+            keys, name = soundfont.key_plan(low, high), f"fluidr3{suffix}"
+            path = _cache_file(cache, instrument, name, f"{font.name} {font.stat().st_size} {program} {keys}")
+            found.append(Source(instrument, name, *rights, path, (), font, program, tuple(keys)))
     return found
 
 

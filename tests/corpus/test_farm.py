@@ -1,7 +1,9 @@
 """Every item is done once and reported once, whoever does it and whoever dies."""
 
+import math
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rtstyle.corpus.farm import AHEAD, spread
-from rtstyle.errors import RtstyleError
+from rtstyle.errors import MissingPartError, RtstyleError
 
 
 def double(item: int) -> int:
@@ -67,3 +69,13 @@ def test_an_item_that_kills_every_worker_is_named() -> None:
 def test_what_a_job_raises_is_raised_here(workers: int) -> None:
     with pytest.raises(ValueError, match="three"):
         list(spread(refuse, range(6), workers=workers))
+
+
+def test_a_ray_cluster_does_the_same() -> None:
+    assert sorted(spread(math.isqrt, range(30), ray="local")) == [(k, math.isqrt(k)) for k in range(30)]
+
+
+def test_without_ray_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingPartError, match=r"rtstyle\[cluster\]"):
+        list(spread(double, [1], ray="auto"))
