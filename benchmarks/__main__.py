@@ -15,6 +15,7 @@ BENCHMARKS = (
     "latency",
     "startup",
     "offline",
+    "corpus",
     "bundles",
     "callback",
     "soak",
