@@ -2,12 +2,15 @@
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
 
 from rtstyle.errors import FileError, MissingPartError, ParameterError
+
+if TYPE_CHECKING:
+    from rtstyle.lab.train.trainer import Plan
 
 Kind = Literal["spectral", "latent"]
 
@@ -29,6 +32,7 @@ def train(
     styles: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = (),
     threads: int = 0,
     device: Literal["auto", "cpu", "cuda"] = "auto",
+    processes: int = 0,
 ) -> None:
     """Train a model on a corpus, or go on with the run in OUT.
 
@@ -54,33 +58,47 @@ def train(
         Threads of the arithmetic; 0: as many as there are cores.
     device
         Where to train.
+    processes
+        Processes that train together, each on batches of its own; 0: one per GPU, or one on the processor.
     """
     _need_lab()
+    if processes < 0:
+        raise ParameterError(f"processes is {processes}; give a number, or 0 for one per GPU.")
     if minutes <= 0 or batch < 1 or rate <= 0:
         raise ParameterError(f"minutes {minutes}, batch {batch} and rate {rate} must be positive.")
     from rtstyle.corpus.pairs import PairCorpus
     from rtstyle.lab.recipe import pick_device
-    from rtstyle.lab.train.trainer import STYLES, Plan, Trainer
+    from rtstyle.lab.train import together
+    from rtstyle.lab.train.trainer import STYLES, Plan
 
     where = pick_device(device, threads)
     pairs = PairCorpus(corpus)
-    try:
-        valid = PairCorpus(corpus, "valid")
-    except FileError:  # a small corpus has no validation performances
-        valid = None
     unknown = sorted(set(styles) - set(pairs.instruments))
     if unknown:
         raise ParameterError(f"The corpus has no {', '.join(unknown)}; it has {', '.join(pairs.instruments)}.")
     aims = styles or tuple(s for s in STYLES if s in pairs.instruments) or pairs.instruments
     plan = Plan(kind, minutes=minutes, batch=batch, rate=rate, seed=seed, styles=aims)
-    trainer = Trainer(plan, pairs, out, device=where, valid=valid)
+    together.launch(together.processes(processes, where), _run, plan, corpus, out, device=where)
+    print(out / "checkpoint.pt")
+
+
+def _run(plan: "Plan", corpus: Path, out: Path, device: str) -> None:
+    """One process of a training run."""
+    from rtstyle.corpus.pairs import PairCorpus
+    from rtstyle.lab.train import together
+    from rtstyle.lab.train.trainer import Trainer
+
+    try:
+        valid = PairCorpus(corpus, "valid")
+    except FileError:  # a small corpus has no validation performances
+        valid = None
+    trainer = Trainer(plan, PairCorpus(corpus), out, device=device, valid=valid)
     resumed = trainer.resume()
-    console = Console(stderr=True)
+    console = Console(stderr=True, quiet=together.rank() > 0)
     console.print(
-        f"{'Going on with' if resumed else 'Training'} {kind} in {out} on {where} for {minutes:g} minutes in all."
+        f"{'Going on with' if resumed else 'Training'} {plan.kind} in {out} on {device} for {plan.minutes:g} minutes in all."
     )
     trainer.train(lambda row: console.print("  ".join(f"{k} {v:g}" for k, v in row.items())))
-    print(trainer.checkpoint)
 
 
 def export(

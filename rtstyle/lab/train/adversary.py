@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from rtstyle.lab.ear.nets import BINS, HOP_SECONDS, LEVEL_POWER, SAMPLE_RATE, WINDOW_SECONDS, TrainingEar
+from rtstyle.lab.train import together
 from rtstyle.lab.train.losses import STRIDE_SECONDS, relative_powers
 
 TOP_HZ = 11000.0
@@ -214,6 +215,7 @@ class Adversary:
             against = discriminator_loss(net, heard, wanted, labels)
         self.optimiser.zero_grad(set_to_none=True)
         against.backward()
+        together.mean_gradients(self.net.parameters())
         self.optimiser.step()
         net.requires_grad_(False)  # the player's gradient goes through it, not into it
         with torch.autocast(self.device, torch.bfloat16):

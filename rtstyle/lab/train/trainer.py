@@ -22,6 +22,7 @@ from rtstyle.dsp.minphase import phase_per_gain
 from rtstyle.lab.nets.latent import LatentNet, LatentShape
 from rtstyle.lab.nets.spectral import SpectralNet, SpectralShape, band_spread, gliding_mean
 from rtstyle.lab.nets.streaming import Past, adapt
+from rtstyle.lab.train import together
 from rtstyle.lab.train.adversary import Adversary, EarDiscriminator, SpectrumDiscriminator
 from rtstyle.lab.train.batches import Analyser, Batch, Batches, Clip
 from rtstyle.lab.train.losses import (
@@ -42,6 +43,7 @@ NETS: dict[str, Callable[..., Net]] = {"spectral": SpectralNet, "latent": Latent
 
 WINDOWS, SHARES = (2048, 1024, 512), (0.25, 0.6, 0.15)  # of the loss, and how often the spectral family uses each
 ADVERSARY_WINDOW = 1024
+SEEDS_APART = 1_000_003  # of the batches of two processes
 STYLES = ("violin", "flute", "cello", "trumpet", "clarinet", "saxophone", "voice")  # what most steps aim at
 
 
@@ -75,6 +77,29 @@ def encode(net: Net, clip: Clip, sample: bool = False) -> tuple[Tensor, dict[str
     divergence = 0.5 * (mean.square() + log_variance.exp() - log_variance - 1.0).sum(2).mean()
     latent = mean + torch.randn_like(mean) * torch.exp(0.5 * log_variance) if sample else mean
     return latent, {"bands": bands, "skip": skip}, divergence
+
+
+class Log:
+    """Rows of a run: into log.jsonl, TensorBoard, and to whoever wants them reported."""
+
+    def __init__(self, folder: Path, report: Callable[[dict[str, float]], None] | None) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.board = SummaryWriter(str(folder / "tensorboard"))
+        self.file = (folder / "log.jsonl").open("a", encoding="utf-8")
+        self.report = report
+
+    def write(self, row: dict[str, float]) -> None:
+        self.file.write(json.dumps(row) + "\n")
+        self.file.flush()
+        for key, value in row.items():
+            self.board.add_scalar(key, value, int(row["step"]))
+        if self.report is not None:
+            self.report(row)
+
+    def close(self) -> None:
+        self.file.close()
+        self.board.close()
 
 
 class Trainer:
@@ -201,8 +226,10 @@ class Trainer:
         if plan.kind == "latent":
             sizes, first = WINDOWS, 0
         else:  # a window costs a minimum-phase filter for every frame: one size at a time
-            sizes = (WINDOWS[int(torch.multinomial(torch.tensor(SHARES), 1))],) if sample else (ADVERSARY_WINDOW,)
-            first = int(torch.randint(5, ())) if sample else 0
+            sizes, first = (ADVERSARY_WINDOW,), 0
+            if sample:  # all processes draw the same size: not every one brings an adversary in
+                drawn = together.of_first(int(torch.multinomial(torch.tensor(SHARES), 1)), self.device)
+                sizes, first = (WINDOWS[int(drawn)],), int(torch.randint(5, ()))
         total, parts = torch.zeros((), device=self.device), {}
         for n_fft in sizes:
             power_y, power_t, share = self.powers(played, batch, n_fft, first)
@@ -240,27 +267,31 @@ class Trainer:
             ("ear", EarDiscriminator(voices, rate)),
         ):
             self.adversaries[name] = Adversary(net, self.device, name)
+            together.same_weights(self.adversaries[name].net)
 
     def train(self, report: Callable[[dict[str, float]], None] | None = None) -> None:
-        """Train until the plan's minutes are used up, counting those of earlier runs of the same folder."""
-        from torch.utils.tensorboard import SummaryWriter
+        """Train until the plan's minutes are used up, counting those of earlier runs of the same folder.
 
-        plan = self.plan
+        Under `together.launch` every process calls it; the first one reports and saves.
+        """
+        plan, first = self.plan, together.rank() == 0
+        together.same_weights(self.net)
+        torch.manual_seed(plan.seed + self.step + together.rank())
         batches = Batches(
             self.corpus,
             self.analyser,
             size=plan.batch,
             seconds=plan.seconds,
-            seed=plan.seed * 1000 + self.step,
+            seed=plan.seed * 1000 + self.step + SEEDS_APART * together.rank(),
             styles=plan.styles,
         )
-        board = SummaryWriter(str(self.folder / "tensorboard"))
-        log = (self.folder / "log.jsonl").open("a", encoding="utf-8")
+        log = Log(self.folder, report) if first else None
         total: dict[str, float] = {}
         last = saved = time.monotonic()
         begun = self.trained_seconds
         start = time.monotonic()
         for batch in batches:
+            self.trained_seconds = together.of_first(self.trained_seconds, self.device)
             progress = self.trained_seconds / (plan.minutes * 60)
             if progress >= 1.0:
                 break
@@ -274,6 +305,7 @@ class Trainer:
             loss, parts = self.loss(batch.to(self.device), sample=True)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
+            together.mean_gradients(self.net.parameters())
             norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), 2.0)
             if torch.isfinite(norm):
                 self.optimiser.step()
@@ -285,7 +317,7 @@ class Trainer:
             self.trained_seconds = begun + time.monotonic() - start
             for key, value in {"loss": float(loss.detach()), **parts}.items():
                 total[key] = total.get(key, 0.0) + value
-            if self.step % 50 == 0:
+            if self.step % 50 == 0 and log is not None:
                 now = time.monotonic()
                 row = {
                     "step": self.step,
@@ -296,19 +328,14 @@ class Trainer:
                 last, total = now, {}
                 if self.valid is not None and self.step % 500 == 0:
                     row |= self.validate()
-                log.write(json.dumps(row) + "\n")
-                log.flush()
-                for key, value in row.items():
-                    board.add_scalar(key, value, self.step)
-                if report is not None:
-                    report(row)
+                log.write(row)
                 if now - saved > 120:
                     self.save()
                     saved = now
         batches.close()
-        self.save()
-        log.close()
-        board.close()
+        if log is not None:
+            self.save()
+            log.close()
 
     @torch.no_grad()
     def validate(self, count: int = 4) -> dict[str, float]:
