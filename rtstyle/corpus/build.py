@@ -233,19 +233,24 @@ def phrases_to_do(out: Path, recordings: list[Recording]) -> list[PhrasesJob]:
     return [job for job in jobs if job.name not in there or _rows(out / PHRASES, job.name) != len(job.recordings)]
 
 
+def drop_short_shard(material: Material, plan: Plan, split: str) -> None:
+    """Take the last shard of a shorter plan out of the finished ones, before any after it is made. `[control]`"""
+    folder = material.out / PERFORMANCES
+    for name in finished(folder, split)[-1:]:
+        first = SHARD * int(name.rsplit("-", 1)[1])
+        if _rows(folder, name) < min(SHARD, plan.count(split) - first):
+            (folder / f"{name}.parquet").unlink()
+
+
 def shards_to_do(material: Material, plan: Plan, split: str) -> Iterator[ShardJob]:
-    """The shards of a split that are not there yet, and its last one if the plan wants it longer. `[control]`
+    """The shards of a split that are not there yet. `[control]`
 
     Only the names of what is there are held: a plan of millions of performances never is.
     """
-    folder = material.out / PERFORMANCES
-    there, count = finished(folder, split), plan.count(split)
-    short = there[-1] if there and _rows(folder, there[-1]) < SHARD else ""
-    ready = set(there) - {short}
+    there, count = set(finished(material.out / PERFORMANCES, split)), plan.count(split)
     for number in range(math.ceil(count / SHARD)):
-        wanted, name = min(SHARD, count - SHARD * number), shard_name(split, number)
-        if name not in ready and not (name == short and _rows(folder, name) >= wanted):
-            yield ShardJob(material, plan, split, number, wanted)
+        if shard_name(split, number) not in there:
+            yield ShardJob(material, plan, split, number, min(SHARD, count - SHARD * number))
 
 
 def _rows(folder: Path, name: str) -> int:
@@ -276,17 +281,19 @@ def build(
     material = Material(out, recordings, melodies, soundfont.find_font())
     find_tunes(melodies)  # which says what is wrong with the folder before the long part
     prints = prints_jobs(read_recordings(recordings), out / "fingerprints") if recordings else []
-    for done, _ in enumerate(spread(take_prints, prints, workers=workers, ray=ray), 1):
-        tick("fingerprints", done, len(prints))
+    fresh = [job for job in prints if not job.cache.is_file()]
+    for done, _ in enumerate(spread(take_prints, fresh, workers=workers, ray=ray), 1):
+        tick("fingerprints", done, len(fresh))
     list_copies(prints, out)
     phrases = phrases_to_do(out, material.listed())
     for done, _ in enumerate(spread(build_phrases, phrases, workers=workers, ray=ray), 1):
         tick("phrases", done, len(phrases))
-    sources = material.sources()
+    sources = [source for source in material.sources() if not source.cache.is_file()]
     for done, _ in enumerate(spread(measure_source, sources, workers=workers, ray=ray), 1):
         tick("libraries", done, len(sources))
     read_material.cache_clear()
     for split in ("valid", "train"):
+        drop_short_shard(material, plan, split)
         count = plan.count(split)
         ready = count - sum(job.count for job in shards_to_do(material, plan, split))
         tick(split, ready, count)

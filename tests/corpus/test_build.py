@@ -210,6 +210,15 @@ def test_phrases_and_clips_are_what_they_say(corpus: Path) -> None:
     assert sorted(split.values()) == ["train"] * 4 + ["valid"]
 
 
+def test_a_longer_plan_is_the_same_corpus_however_it_came_about(material: Path, tmp_path: Path) -> None:
+    folders = material / "notes", material / "tunes"
+    longer = replace(PLAN, minutes=2.0)
+    build(tmp_path / "at once", *folders, longer)
+    build(tmp_path / "grown", *folders, PLAN)
+    build(tmp_path / "grown", *folders, longer)
+    assert contents(tmp_path / "grown") == contents(tmp_path / "at once")
+
+
 def test_a_growing_corpus_is_seen_after_refresh(corpus: Path, material: Path) -> None:
     pairs = PairCorpus(corpus, "train")
     before = pairs.minutes
