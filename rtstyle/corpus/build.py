@@ -5,7 +5,6 @@ are measured, a source's phrases read, a shard of performances rendered. `farm.s
 """
 
 import math
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,7 +22,7 @@ from rtstyle.corpus.farm import spread
 from rtstyle.corpus.library import Library, Source, find_sources, load_libraries, measure_source
 from rtstyle.corpus.note import SAMPLE_RATE
 from rtstyle.corpus.performance import perform
-from rtstyle.corpus.recordings import Recording, read_recordings
+from rtstyle.corpus.recordings import Recording, by_source, read_recordings
 from rtstyle.corpus.render import apply_db, follow, render
 from rtstyle.corpus.shards import DRAFT, finished, pcm16, read_shard, shard_name, write_shard
 from rtstyle.errors import FileError, MissingPartError, RtstyleError
@@ -224,11 +223,7 @@ def build_phrases(job: PhrasesJob) -> int:
 
 def phrases_to_do(out: Path, recordings: list[Recording]) -> list[PhrasesJob]:
     """The sources whose phrases are not there yet, or not all. `[control]`"""
-    groups: dict[tuple[str, str], list[Recording]] = defaultdict(list)
-    for one in recordings:
-        if one.kind in ("phrase", "mix"):
-            groups[one.instrument, one.library].append(one)
-    jobs = [PhrasesJob(out, tuple(group)) for _, group in sorted(groups.items())]
+    jobs = [PhrasesJob(out, group) for group in by_source(r for r in recordings if r.kind in ("phrase", "mix"))]
     there = set(finished(out / PHRASES))
     return [job for job in jobs if job.name not in there or _rows(out / PHRASES, job.name) != len(job.recordings)]
 

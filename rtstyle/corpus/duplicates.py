@@ -1,9 +1,7 @@
 """Copies among the recordings of a corpus: found once, listed in OUT/duplicates.csv, left out by whoever reads them."""
 
 import csv
-import hashlib
 import io
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +10,8 @@ import numpy as np
 from rtstyle.corpus.audiofile import read_mono
 from rtstyle.corpus.fingerprint import Words, copies, fingerprint
 from rtstyle.corpus.note import SAMPLE_RATE
-from rtstyle.corpus.recordings import Recording
-from rtstyle.corpus.shards import whole_file
+from rtstyle.corpus.recordings import Recording, by_source
+from rtstyle.corpus.shards import cache_file, whole_file
 
 VERSION = 1  # of the fingerprints: a cache written by another version is taken again
 SECONDS = 30.0  # of a recording that are looked at
@@ -30,14 +28,10 @@ class PrintsJob:
 
 def prints_jobs(recordings: list[Recording], cache: Path) -> list[PrintsJob]:
     """One job per instrument and source; a cache entry is named by what goes into it. `[control]`"""
-    groups: dict[tuple[str, str], list[Recording]] = defaultdict(list)
-    for one in recordings:
-        groups[one.instrument, one.library].append(one)
     jobs = []
-    for (instrument, library), group in sorted(groups.items()):
-        origin = "\n".join(f"{one.path} {one.path.stat().st_size}" for one in group)
-        digest = hashlib.sha256(f"{VERSION} {origin}".encode()).hexdigest()[:12]
-        jobs.append(PrintsJob(tuple(group), cache / f"{instrument}--{library}--{digest}.npz"))
+    for group in by_source(recordings):
+        origin = "\n".join([str(VERSION), *(f"{one.path} {one.path.stat().st_size}" for one in group)])
+        jobs.append(PrintsJob(group, cache_file(cache, f"{group[0].instrument}--{group[0].library}", origin)))
     return jobs
 
 

@@ -1,7 +1,5 @@
 """Libraries of measured notes, from recordings or a soundfont; a cache folder keeps what was measured."""
 
-import hashlib
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +10,8 @@ from numpy.typing import NDArray
 from rtstyle.corpus import soundfont
 from rtstyle.corpus.audiofile import read_mono
 from rtstyle.corpus.note import Note, measure
-from rtstyle.corpus.recordings import Recording
-from rtstyle.corpus.shards import whole_file
+from rtstyle.corpus.recordings import Recording, by_source
+from rtstyle.corpus.shards import cache_file, whole_file
 
 VERSION = 4  # of the measurements: a cache written by another version is measured again
 LEAST_NOTES = 4
@@ -160,30 +158,22 @@ def find_sources(recordings: list[Recording], font: Path | None, cache: Path) ->
 
     A cache entry is named by what goes into it, so changed recordings are measured again.
     """
-    groups: dict[tuple[str, str], list[Recording]] = defaultdict(list)
-    for recording in recordings:
-        if recording.kind == "note":
-            groups[recording.instrument, recording.library].append(recording)
     found = []
-    for (instrument, name), group in sorted(groups.items()):
+    for group in by_source(one for one in recordings if one.kind == "note"):
         if len(group) < LEAST_NOTES:
             continue
-        path = _cache_file(
-            cache, instrument, name, "\n".join(f"{r.path.name} {r.path.stat().st_size} {r.midi}" for r in group)
-        )
-        found.append(Source(instrument, name, group[0].licence, group[0].attribution, path, tuple(group)))
+        first = group[0]
+        listing = "\n".join(f"{r.path.name} {r.path.stat().st_size} {r.midi}" for r in group)
+        path = cache_file(cache, f"{first.instrument}--{first.library}", f"{VERSION} {listing}")
+        found.append(Source(first.instrument, first.library, first.licence, first.attribution, path, group))
     if font is not None:
         rights = soundfont.LICENCE, soundfont.ATTRIBUTION
         for suffix, instrument, program, low, high in soundfont.PROGRAMS:
             keys, name = soundfont.key_plan(low, high), f"fluidr3{suffix}"
-            path = _cache_file(cache, instrument, name, f"{font.name} {font.stat().st_size} {program} {keys}")
+            origin = f"{VERSION} {font.name} {font.stat().st_size} {program} {keys}"
+            path = cache_file(cache, f"{instrument}--{name}", origin)
             found.append(Source(instrument, name, *rights, path, (), font, program, tuple(keys)))
     return found
-
-
-def _cache_file(cache: Path, instrument: str, name: str, origin: str) -> Path:
-    digest = hashlib.sha256(f"{VERSION} {origin}".encode()).hexdigest()[:12]
-    return cache / f"{instrument}--{name}--{digest}.npz"
 
 
 def load_libraries(sources: Iterable[Source]) -> list[Library]:

@@ -2,6 +2,8 @@
 
 import csv
 import re
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,6 +106,14 @@ def arrange(recording: Recording) -> Recording | None:
         recording.licence,
         recording.attribution,
     )
+
+
+def by_source(recordings: Iterable[Recording]) -> list[tuple[Recording, ...]]:
+    """Group recordings by instrument and library, sorted by these. `[any]`"""
+    groups: dict[tuple[str, str], list[Recording]] = defaultdict(list)
+    for one in recordings:
+        groups[one.instrument, one.library].append(one)
+    return [tuple(group) for _, group in sorted(groups.items())]
 
 
 def read_recordings(folder: Path) -> list[Recording]:

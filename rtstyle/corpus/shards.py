@@ -10,6 +10,7 @@ A manifest is written after its arrays and appears whole or not at all: a shard 
 says how far a build got. Full scale is 32767.
 """
 
+import hashlib
 import os
 import socket
 from collections.abc import Iterator
@@ -75,6 +76,11 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     draft.replace(path)
 
 
+def cache_file(folder: Path, name: str, origin: str) -> Path:
+    """Where something that is made from `origin` is kept: anything else about it, and it is another file. `[any]`"""
+    return folder / f"{name}--{hashlib.sha256(origin.encode()).hexdigest()[:12]}.npz"
+
+
 def write_shard(folder: Path, name: str, rows: list[dict[str, Any]], **arrays: NDArray[Any]) -> None:
     """Write a shard into OUT/performances or OUT/phrases, its manifest last. `[control]`"""
     for key, array in arrays.items():
@@ -98,10 +104,10 @@ def read_shard(folder: Path, name: str, columns: list[str] | None = None) -> lis
         raise FileError(f"{path} cannot be read ({error}); delete it and build again.") from error
 
 
-def read_rows(folder: Path, split: str = "", columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
+def read_rows(folder: Path, split: str = "") -> Iterator[dict[str, Any]]:
     """Rows of every complete shard, one shard in memory at a time; none when the folder is not there. `[control]`"""
     for name in finished(folder, split):
-        yield from read_shard(folder, name, columns)
+        yield from read_shard(folder, name)
 
 
 def open_array(folder: Path, name: str, key: str) -> NDArray[Any]:

@@ -20,7 +20,7 @@ from rtstyle.lab.train.adversary import (
     colour,
     discriminator_loss,
 )
-from rtstyle.lab.train.batches import Batch, Batches
+from rtstyle.lab.train.batches import Augment, Batch, Batches
 from rtstyle.lab.train.losses import flutter_loss, frame_loss, hearing, power_of, relative_powers
 from rtstyle.lab.train.trainer import NETS, SHAPES, Plan, Trainer, load_net
 
@@ -62,6 +62,25 @@ def test_loss_falls_on_a_batch_seen_again_and_again(kind: str, tmp_path: Path) -
         loss.backward()
         trainer.optimiser.step()
     assert float(trainer.loss(batch, sample=False)[0].detach()) < 0.8 * first
+
+
+def test_a_room_is_heard_after_the_direct_sound_and_never_louder() -> None:
+    augment = Augment(np.random.default_rng(0))
+    for _ in range(20):
+        response = augment.room(24_000)
+        assert response.shape == (24_000,)
+        assert response[0] == 1.0
+        assert not response[1:48].any()
+        assert 0.0 < (response[1:] ** 2).sum() < 10 ** (-0.59)
+
+
+def test_input_and_target_share_room_and_gain() -> None:
+    x = np.random.default_rng(1).standard_normal(24_000).astype(np.float32)
+    augment = Augment(np.random.default_rng(2))
+    changed = [augment(x, x) for _ in range(40)]
+    plain = [y for heard, y in changed if np.allclose(heard, y, atol=1e-6)]  # neither microphone nor noise
+    assert any(abs(np.corrcoef(x, y)[0, 1]) < 0.999 for y in plain)
+    assert any(abs(np.corrcoef(x, y)[0, 1]) > 0.99999 for y in plain)
 
 
 def test_a_run_goes_on_from_its_checkpoint(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rtstyle.corpus.note import SAMPLE_RATE
 from rtstyle.corpus.pairs import PairCorpus
 from rtstyle.dsp import bands, excitation, front, stft
 from rtstyle.dsp.jit import kernel
@@ -140,7 +141,7 @@ class Augment:
 
     def room(self, samples: int) -> Samples:
         """Impulse response of a small room: the direct sound, then noise that decays and loses its treble."""
-        rng, rate = self.rng, 48000
+        rng, rate = self.rng, SAMPLE_RATE
         size = min(int(rng.uniform(0.15, 0.9) * rate), samples)  # to -60 dB
         tail = rng.standard_normal(size) * 10 ** (-3.0 * np.arange(size) / size)
         tail = np.convolve(tail, np.hanning(2 * int(rng.integers(2, 12)) + 1), "same")
