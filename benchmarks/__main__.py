@@ -16,6 +16,7 @@ BENCHMARKS = (
     "startup",
     "offline",
     "corpus",
+    "multisource",
     "bundles",
     "callback",
     "soak",

@@ -1,0 +1,1 @@
+"""A variational autoencoder of several sources: instruments, voices, percussion and mixes."""
