@@ -13,6 +13,7 @@ ICML 2018 (pooling by learned queries).
 """
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 
 import torch
@@ -190,5 +191,9 @@ class Vae(nn.Module):
 def of_equal_size(shape: VaeShape, like: VaeShape) -> VaeShape:
     """`shape` with as many channels as bring its parameters nearest to those of `like`."""
     wanted = Vae(like).parameter_count
-    found = {c: Vae(replace(shape, channels=c)).parameter_count for c in range(like.channels // 2, like.channels + 9)}
-    return replace(shape, channels=min(found, key=lambda c: abs(found[c] - wanted)))
+
+    def excess(channels: int) -> int:
+        return Vae(replace(shape, channels=channels)).parameter_count - wanted
+
+    more = bisect_left(range(2 * like.channels), 0, lo=1, key=excess)
+    return replace(shape, channels=min(more - 1, more, key=lambda channels: abs(excess(channels))))

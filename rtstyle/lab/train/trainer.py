@@ -69,9 +69,7 @@ class Plan:
     styles: tuple[str, ...] = STYLES
 
 
-def encode(
-    net: Net, clip: Clip, sample: bool = False, free: float = 0.0
-) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+def encode(net: Net, clip: Clip, sample: bool = False, free: float = 0.0) -> tuple[Tensor, dict[str, Tensor], Tensor]:
     """Latent of a clip, what the decoder takes besides it, and the divergence from the prior (0 for spectral).
 
     free: nats of each unit's divergence that are free.
