@@ -1,6 +1,6 @@
 """A variational autoencoder on one source, on several, and an improved one on several: errors, similarity, active units.
 
-    python -m benchmarks.multisource --corpus FOLDER [--recordings FOLDER] [--steps 800] [--seeds 3] [--checkpoint FILE]
+    python -m benchmarks.multisource --corpus FOLDER [--recordings FOLDER] [--steps 500] [--seeds 3] [--checkpoint FILE]
 
 All rows have the same parameters (within 2 %), steps, batches and minutes of material. Held out: the corpus' valid split,
 and a folder of recordings that no training saw. A recording is one sample of the bootstrap. With a checkpoint of the latent
@@ -177,7 +177,7 @@ def main() -> None:
     parser.add_argument("--one", default="violin", help="the instrument of the row with one source")
     parser.add_argument("--minutes", type=float, default=15.0, help="of material that each row draws from")
     parser.add_argument("--seconds", type=float, default=600.0, help="scales the steps where they are not given")
-    parser.add_argument("--steps", type=int, help="of each run; 800 for 600 seconds")
+    parser.add_argument("--steps", type=int, help="of each run; 500 for 600 seconds")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--checkpoint", type=Path, help="of a latent model, whose active units are counted")
     arguments = parser.parse_args()
@@ -185,7 +185,7 @@ def main() -> None:
         print("left out: give --corpus, the folder of a corpus made by `rtstyle corpus build`")
         return
     torch.set_num_threads(1)
-    plan = Plan(steps=arguments.steps or max(20, round(800 * arguments.seconds / 600.0)))
+    plan = Plan(steps=arguments.steps or max(20, round(500 * arguments.seconds / 600.0)))
     started = time.monotonic()
     bench = Bench(arguments.corpus, arguments.recordings, arguments.one, arguments.minutes, plan.frames)
     kinds = {stretch.recording: stretch.kind for stretch in bench.stretches}
@@ -210,6 +210,7 @@ def main() -> None:
             uses[row.name].append(use)
             nets.setdefault(row.name, net)
             rows[row.name] = {**told(row, uses[row.name], net.parameter_count), **figures(errors[row.name])}
+            print(f"{row.name}, seed {seed}: {rows[row.name]['all']['distance_db']['seeds'][-1]} dB", flush=True)
         print(f"after {seed + 1} seed(s), {(time.monotonic() - started) / 60.0:.1f} minutes")
         print_table(rows)
         print(CLAIMED, flush=True)

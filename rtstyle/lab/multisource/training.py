@@ -35,7 +35,7 @@ class Row:
 class Plan:
     """What every row's training has in common."""
 
-    steps: int = 800
+    steps: int = 500
     batch: int = 8
     frames: int = 192
     rate: float = 2e-3
