@@ -176,6 +176,7 @@ def test_distances_of_known_spectra() -> None:
     silent[:, 7], below[:, 7] = -200.0, -150.0
     assert distance_db(below, silent) == 0.0  # nobody hears either
     assert distance_db(wanted, silent) > 1.0  # a sound that should not be there
+    assert distance_db(wanted, silent) == pytest.approx(distance_db(wanted, below))  # nor how far below
 
 
 def test_a_tone_has_its_level_at_its_bin() -> None:
