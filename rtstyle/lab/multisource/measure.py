@@ -25,7 +25,7 @@ ACTIVE_VARIANCE = 0.01
 class Errors:
     """Of one clip: log-spectral distance and relative error in dB, similarity of log spectra and to an ear in percent.
 
-    bound: the negative evidence bound in nats per hop, without free bits; NaN for what has no latents.
+    bound: the negative evidence bound in nats per hop from the clip's begin on, without free bits; NaN without latents.
     """
 
     distance_db: float
