@@ -8,6 +8,7 @@ family, the use of its latent is counted on the valid split as well.
 """
 
 import argparse
+import io
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from benchmarks.measure import ROOT, record
@@ -44,7 +46,7 @@ class Bench:
 
     def __init__(self, corpus: Path, recordings: Path | None, one: str, minutes: float, frames: int) -> None:
         rng = np.random.default_rng(1)
-        self.one, self.front, self.listener = one, Vae(PLAIN), Listener(PLAIN.bands, PLAIN.hop, PLAIN.sample_rate)
+        self.front, self.listener = Vae(PLAIN), Listener(PLAIN.bands, PLAIN.hop, PLAIN.sample_rate)
         self.rate = PLAIN.sample_rate / PLAIN.hop
         seconds = frames / self.rate
         count = round(60.0 * minutes / seconds)
@@ -95,7 +97,8 @@ def summary(runs: list[Each], chosen: Callable[[str], bool]) -> dict[str, Any]:
     for measure in MEASURES:
         each = [{name: v for name, v in by_recording(run, measure).items() if chosen(name)} for run in runs]
         over_seeds = [float(np.mean([run[name] for run in each])) for name in each[0]]
-        seeds = [round(float(np.mean(list(run.values()))), 3) for run in each]
+        means = [float(np.mean(list(run.values()))) for run in each]
+        seeds = [None if mean != mean else round(mean, 3) for mean in means]
         result[measure] = {**figure(over_seeds).as_dict(), "seeds": seeds}
     return result
 
@@ -115,6 +118,9 @@ def print_table(rows: Mapping[str, Mapping[str, Any]]) -> None:
         cells = []
         for measure in MEASURES:
             seeds = row["all"][measure]["seeds"]
+            if None in seeds:
+                cells.append(f"{'-':>13}")
+                continue
             cells.append(f"{np.mean(seeds):6.2f} +-{np.std(seeds, ddof=1) if len(seeds) > 1 else 0.0:5.2f}")
         used = "+".join(f"{np.mean(level['active']):.0f}/{level['units']}" for level in row["latents"])
         nats = sum(float(np.mean(level["nats_per_second"])) for level in row["latents"])
@@ -153,7 +159,9 @@ def draw_picture(bench: Bench, nets: Mapping[str, Vae], rows: Mapping[str, Mappi
             axes.set_title(bench.stretches[number].recording if row == 0 else name, fontsize=7, loc="left")
             axes.tick_params(labelsize=6)
     path.parent.mkdir(exist_ok=True)
-    canvas.savefig(path, dpi=72)
+    drawn = io.BytesIO()
+    canvas.savefig(drawn, dpi=72)
+    Image.open(drawn).convert("RGB").quantize(128).save(path, optimize=True)
 
 
 def told(row: Row, uses: list[list[Use]], parameters: int) -> dict[str, Any]:
@@ -220,7 +228,7 @@ def main() -> None:
     }
     if arguments.checkpoint is not None:
         use = latent_use(arguments.checkpoint, PairCorpus(arguments.corpus, "valid"))
-        rows[f"checkpoint {arguments.checkpoint.stem}"] = {"latents": [asdict(use)]}
+        rows["latent family, trained"] = {"latents": [asdict(use)]}
     draw_picture(bench, nets, {name: row for name, row in rows.items() if name in nets}, STUDY / "multisource.png")
     record(
         "multisource",

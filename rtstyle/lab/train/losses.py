@@ -70,15 +70,6 @@ def flutter_loss(power_y: Tensor, power_t: Tensor, spread: Tensor) -> Tensor:
     return torch.as_tensor((apart * heard).sum() / heard.sum().clamp(min=1e-3) / len(LAGS))
 
 
-def free_bits(divergence: Tensor, nats: float) -> Tensor:
-    """Divergence (batch, T, units) as a loss: mean over frames, sum over units, each at least `nats`; 0 leaves it as it is.
-
-    A unit that says less is not pushed further towards the prior, so it need not collapse.
-    Source: D. Kingma et al., "Improved variational inference with inverse autoregressive flow", NIPS 2016, Eq. 15.
-    """
-    return divergence.mean((0, 1)).clamp(min=nats).sum()
-
-
 def power_of(spectrum: Tensor) -> Tensor:
     """Square of the magnitude of complex values."""
     return spectrum.real.square() + spectrum.imag.square()

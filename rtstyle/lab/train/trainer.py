@@ -29,7 +29,6 @@ from rtstyle.lab.train.losses import (
     STRIDE_SECONDS,
     flutter_loss,
     frame_loss,
-    free_bits,
     hearing,
     over_time,
     power_of,
@@ -59,7 +58,6 @@ class Plan:
     rate: float = 2e-3
     seed: int = 0
     kl: float = 1e-4
-    free_bits: float = 0.0  # nats of each latent unit that the divergence does not count
     average: float = 0.999
     flutter: float = 2.0  # weight of the flutter of the bands
     pulses: float = 0.4  # price of the pulses where the input would do as well
@@ -69,17 +67,14 @@ class Plan:
     styles: tuple[str, ...] = STYLES
 
 
-def encode(net: Net, clip: Clip, sample: bool = False, free: float = 0.0) -> tuple[Tensor, dict[str, Tensor], Tensor]:
-    """Latent of a clip, what the decoder takes besides it, and the divergence from the prior (0 for spectral).
-
-    free: nats of each unit's divergence that are free.
-    """
+def encode(net: Net, clip: Clip, sample: bool = False) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+    """Latent of a clip, what the decoder takes besides it, and the divergence from the prior (0 for spectral)."""
     if isinstance(net, SpectralNet):
         latent, skip = net.encoder(clip.features, Past())
         return latent.float(), {"skip": skip}, torch.zeros(())
     mean, log_variance, bands, skip = net.encoder(clip.audio, Past())
     mean, log_variance = mean.float(), log_variance.float().clamp(-10.0, 4.0)
-    divergence = free_bits(0.5 * (mean.square() + log_variance.exp() - log_variance - 1.0), free)
+    divergence = 0.5 * (mean.square() + log_variance.exp() - log_variance - 1.0).sum(2).mean()
     latent = mean + torch.randn_like(mean) * torch.exp(0.5 * log_variance) if sample else mean
     return latent, {"bands": bands, "skip": skip}, divergence
 
@@ -145,7 +140,7 @@ class Trainer:
         statistics are drawn as in training.
         """
         with torch.autocast(self.device, torch.bfloat16):
-            content, extra, divergence = encode(self.net, batch.x, sample, self.plan.free_bits)
+            content, extra, divergence = encode(self.net, batch.x, sample)
             example, _, _ = encode(self.net, batch.style)
         mean, std = clip_statistics(example, batch.style.active)
         own_mean, own_std = clip_statistics(content, batch.x.active)
