@@ -16,6 +16,7 @@ BENCHMARKS = (
     "startup",
     "offline",
     "corpus",
+    "accuracy",
     "bundles",
     "callback",
     "soak",
