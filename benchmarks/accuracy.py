@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from benchmarks.measure import ROOT, record
 from rtstyle.bundle import find_bundle
 from rtstyle.corpus.pairs import PairCorpus
-from rtstyle.lab.evaluate.bundle_run import BundleRun
+from rtstyle.lab.evaluate.bundle_run import FILE_BLOCK, BundleRun
 from rtstyle.lab.evaluate.clips import RATE
 from rtstyle.lab.evaluate.inputs import level
 from rtstyle.lab.evaluate.judge import load_judge
@@ -34,7 +34,6 @@ from rtstyle.lab.train.trainer import SNAPSHOTS, load_net
 
 SPLITS = ("train", "valid")
 SECONDS = 4.0  # of a clip
-BLOCK = 2048  # frames: what a file is rendered with, several times as fast as with a stage's blocks, and the same sound
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ def choose_clips(corpus: Path, clips: int, seed: int) -> list[tuple[str, str, ND
 
 def convert(bundle: Path, clips: list[tuple[str, str, NDArray[np.float32]]]) -> list[Heard]:
     """What is heard of every clip in the style of every other instrument."""
-    run = BundleRun(bundle, block=BLOCK)
+    run = BundleRun(bundle, block=FILE_BLOCK)
     try:
         return [
             hear(split, style, run(audio, style, 1.0))
