@@ -85,6 +85,7 @@ def table_of_figures(lines: list[Line]) -> str:
     add("bundles", ("model", "block"), _bundle)
     add("offline", ("model",), _offline)
     add("brave", (), _brave)
+    add("accuracy", ("kind",), _accuracy)
     add("kernels", (), _kernels)
     add("chain", ("model",), _chain)
     add("runtime_call", (), _runtime_call)
@@ -107,6 +108,15 @@ def _offline(where: Line, found: Line) -> list[tuple[str, str]]:
 def _brave(where: Line, found: Line) -> list[tuple[str, str]]:
     value = f"{found['torchscript_over_ours']} x, {found['torchscript_frozen_over_ours']} x after freezing"
     return [("BRAVE's network, block 128: time of TorchScript over ours", value)]
+
+
+def _accuracy(where: Line, found: Line) -> list[tuple[str, str]]:
+    def change(split: str) -> str:
+        shares = found[split]
+        return f"{split} {shares[0]:.2f} to {shares[-1]:.2f} (real ones {found[f'{split}_themselves']:.2f})"
+
+    what = f"{where['kind']}, over {found['steps'][-1]} steps: share of converted clips taken for their style"
+    return [(what, ", ".join(change(split) for split in ("train", "valid")))]
 
 
 def _kernels(where: Line, found: Line) -> list[tuple[str, str]]:
