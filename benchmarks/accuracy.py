@@ -14,6 +14,7 @@ import argparse
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -93,19 +94,38 @@ def convert(bundle: Path, clips: list[tuple[str, str, NDArray[np.float32]]]) -> 
         run.close()
 
 
-def draw(file: Path, steps: list[int], found: list[list[Heard]], itself: list[Heard], title: str) -> None:
+def measures(sounds: list[Heard]) -> dict[str, Any]:
+    """Shares accepted and the second ear's probability of both splits, and the distortion of every style."""
+    return {
+        **{split: accepted(sounds, split) for split in SPLITS},
+        **{f"{split}_second_ear": ear(sounds, split) for split in SPLITS},
+        "distortion": {style: distortion(sounds, style) for style in ORCHESTRA},
+    }
+
+
+def draw(file: Path, figures: dict[str, Any], title: str) -> None:
     """Share accepted, the second ear's probability, and the distortion of every style over the steps."""
     figure = Figure(figsize=(12, 3.8), layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(title)
+    figure.suptitle(title, fontsize=11)
     shares, ears, styles = figure.subplots(1, 3)
-    for axes, measure, name in ((shares, accepted, "judge: share accepted"), (ears, ear, "second ear: probability")):
+    levels = {"the clips themselves": (figures["themselves"], "--")}
+    if figures.get("bundle"):
+        levels[figures["bundle"]["name"]] = (figures["bundle"], ":")
+    for axes, key, name in (
+        (shares, "{}", "judge: share accepted"),
+        (ears, "{}_second_ear", "second ear: probability"),
+    ):
         for split, colour in zip(SPLITS, ("C0", "C1"), strict=True):
-            axes.plot(steps, [measure(sounds, split) for sounds in found], f"{colour}-o", ms=3, label=split)
-            axes.axhline(measure(itself, split), color=colour, ls="--", lw=1, label=f"{split}, the clips themselves")
+            own = key.format(split)
+            axes.plot(figures["steps"], [one[own] for one in figures["snapshots"]], f"{colour}-o", ms=3, label=split)
+            for label, (measured, line) in levels.items():
+                axes.axhline(measured[own], color=colour, ls=line, lw=1, label=f"{split}, {label}")
         axes.set_title(name, fontsize=10)
     for style in ORCHESTRA:
-        styles.plot(steps, [distortion(sounds, style) for sounds in found], "-o", ms=3, label=style)
+        styles.plot(
+            figures["steps"], [one["distortion"][style] for one in figures["snapshots"]], "-o", ms=3, label=style
+        )
     styles.set_title("distortion of each style, train and valid", fontsize=10)
     for axes in (shares, ears, styles):
         axes.set_ylim(-0.03, 1.03)
@@ -140,30 +160,21 @@ def main() -> None:
             bundle = Path(folder) / "snapshot"
             export_checkpoint(snapshot, corpus, bundle, name="snapshot", description="", recipe="",
                               styles=voices_in(corpus))  # fmt: skip
-            found.append(convert(bundle, clips))
+            sounds = convert(bundle, clips)
+        converted = len(sounds)
+        found.append(measures(sounds))
         steps.append(int(snapshot.stem))
-        print(f"{steps[-1]}: {', '.join(f'{split} {accepted(found[-1], split):.2f}' for split in SPLITS)}", flush=True)
-    state = load_net(snapshots[-1])[2]
-    plan, minutes = state["plan"], round(state["trained_seconds"] / 60, 1)
-    figures = {
-        "steps": steps,
-        **{split: [accepted(sounds, split) for sounds in found] for split in SPLITS},
-        **{f"{split}_themselves": accepted(itself, split) for split in SPLITS},
-        **{f"{split}_second_ear": [ear(sounds, split) for sounds in found] for split in SPLITS},
-        **{f"{split}_themselves_second_ear": ear(itself, split) for split in SPLITS},
-        "distortion": {style: [distortion(sounds, style) for sounds in found] for style in ORCHESTRA},
-    }
+        print(f"{steps[-1]}: {', '.join(f'{split} {found[-1][split]:.2f}' for split in SPLITS)}", flush=True)
+    figures: dict[str, Any] = {"steps": steps, "themselves": measures(itself), "snapshots": found}
     if arguments.bundle:
         sounds = convert(find_bundle(arguments.bundle), clips)
-        figures[arguments.bundle] = {
-            **{split: accepted(sounds, split) for split in SPLITS},
-            **{f"{split}_second_ear": ear(sounds, split) for split in SPLITS},
-            "distortion": {style: distortion(sounds, style) for style in ORCHESTRA},
-        }
-    record("accuracy", figures, kind=plan["kind"], minutes=minutes, batch=plan["batch"], converted=len(found[-1]),
+        figures["bundle"] = {"name": arguments.bundle, **measures(sounds)}
+    state = load_net(snapshots[-1])[2]
+    plan, minutes = state["plan"], round(state["trained_seconds"] / 60, 1)
+    record("accuracy", figures, kind=plan["kind"], minutes=minutes, batch=plan["batch"], converted=converted,
            clip_seconds=SECONDS)  # fmt: skip
-    title = f"{plan['kind']}: {len(found[-1])} conversions of {SECONDS:g} s, {minutes:g} minutes of training"
-    draw(ROOT / "benchmarks" / "study" / f"accuracy-{plan['kind']}.png", steps, found, itself, title)
+    title = f"{plan['kind']}: {converted} conversions of {SECONDS:g} s, {minutes:g} minutes of training"
+    draw(ROOT / "benchmarks" / "study" / f"accuracy-{plan['kind']}.png", figures, title)
 
 
 if __name__ == "__main__":

@@ -112,8 +112,8 @@ def _brave(where: Line, found: Line) -> list[tuple[str, str]]:
 
 def _accuracy(where: Line, found: Line) -> list[tuple[str, str]]:
     def change(split: str) -> str:
-        shares = found[split]
-        return f"{split} {shares[0]:.2f} to {shares[-1]:.2f} (real ones {found[f'{split}_themselves']:.2f})"
+        first, last = found["snapshots"][0][split], found["snapshots"][-1][split]
+        return f"{split} {first:.2f} to {last:.2f} (real ones {found['themselves'][split]:.2f})"
 
     what = f"{where['kind']}, over {found['steps'][-1]} steps: share of converted clips taken for their style"
     return [(what, ", ".join(change(split) for split in ("train", "valid")))]

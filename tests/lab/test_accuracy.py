@@ -1,6 +1,6 @@
 """The figures of the curve: a style's distortion is the share of its clips that are not taken for it."""
 
-from benchmarks.accuracy import Heard, accepted, distortion, draw, ear
+from benchmarks.accuracy import Heard, accepted, distortion, draw, ear, measures
 from rtstyle.lab.recipe import ORCHESTRA, voices_in
 
 
@@ -17,7 +17,9 @@ def test_shares_count_what_they_name(tmp_path):
     assert distortion(sounds, "trumpet") == 0.6667
     assert [ear(sounds, split) for split in ("train", "valid")] == [0.5, 0.1]
     everything = [Heard(split, style, True, 0.5) for split in ("train", "valid") for style in ORCHESTRA]
-    draw(tmp_path / "curve.png", [0, 100], [everything, everything], everything, "t")
+    assert measures(everything)["distortion"] == dict.fromkeys(ORCHESTRA, 0.0)
+    found = {"steps": [0, 100], "snapshots": [measures(everything)] * 2, "themselves": measures(everything)}
+    draw(tmp_path / "curve.png", found, "t")
     assert (tmp_path / "curve.png").read_bytes()[:4] == b"\x89PNG"
 
 

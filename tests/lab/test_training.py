@@ -108,7 +108,7 @@ def test_snapshots_are_the_results_on_the_way(tmp_path: Path) -> None:
     start = {name: value.clone() for name, value in trainer.averaged.items()}
     trainer.train()
     files = sorted((tmp_path / SNAPSHOTS).iterdir(), key=lambda file: int(file.stem))
-    assert [file.name for file in files] == [f"{step}.pt" for step in range(trainer.step)]
+    assert [file.name for file in files] == [f"{step}.pt" for step in range(trainer.step + 1)]
     first, _, state = load_net(files[0])
     assert all(torch.equal(value, start[name]) for name, value in first.state_dict().items())
     assert (state["step"], state["trained_seconds"]) == (0, 0.0)

@@ -66,7 +66,7 @@ class Plan:
     fooling: float = 0.8  # weight of a discriminator's score
     matching: float = 2.0  # weight of the distance of its maps
     styles: tuple[str, ...] = STYLES
-    snapshots: int = 0  # steps between weights that are kept for good; 0: none
+    snapshots: int = 0  # steps between weights that are kept for good, the last ones too; 0: none
 
 
 def encode(net: Net, clip: Clip, sample: bool = False) -> tuple[Tensor, dict[str, Tensor], Tensor]:
@@ -339,6 +339,8 @@ class Trainer:
         batches.close()
         if log is not None:
             self.save()
+            if plan.snapshots:
+                self.snapshot()
             log.close()
 
     @torch.no_grad()
