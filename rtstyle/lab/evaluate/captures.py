@@ -26,6 +26,7 @@ SECONDS = 10.0
 OUTSIDE = ("piano", "plucked", "low-brass", "double-reed", "organ")  # families with a pitch
 EXAMPLE, TRAINED = "the ten seconds", "trained style"
 ROWS = ("copy-content", "EQ match", TRAINED, "captured style", EXAMPLE)
+MEASURES = ("share", "probability")
 RECOGNISED = 0.5  # share of the ten seconds: below, the judge cannot say who meets them
 
 
@@ -112,7 +113,7 @@ def summary(table: list[Heard], unusable: Collection[str]) -> dict[str, float]:
     inside = [i for i in fair if i in INSTRUMENTS]
     outside = [i for i in fair if i not in INSTRUMENTS]
     found = {}
-    for name in ("share", "probability"):
+    for name in MEASURES:
         trained = against_example(table, TRAINED, inside, name)
         found[f"{name}_trained"] = trained
         for where, chosen in (("outside", outside), ("inside", inside)):
@@ -139,9 +140,9 @@ def lines(table: list[Heard], unusable: Collection[str]) -> list[str]:
     for instrument, target in dict.fromkeys((one.instrument, one.target) for one in table):
         cells = []
         for row in ROWS:
-            share, probability = (mean(table, row, instrument, name) for name in ("share", "probability"))
-            cells.append(f"{share.text()} / {probability.text().split()[0]}" if row != EXAMPLE and share.clips else
-                         f"{share.mean:.2f} / {probability.mean:.2f}" if share.clips else "-")  # fmt: skip
+            share, probability = (mean(table, row, instrument, name) for name in MEASURES)
+            shown = share.text() if share.clips > 1 else f"{share.mean:.2f}"
+            cells.append(f"{shown} / {probability.mean:.2f}" if share.clips else "-")
         mark = " (verdict unusable)" if instrument in unusable else ""
         text.append(f"| {instrument} ({target}){mark} | " + " | ".join(cells) + " |")
     found = summary(table, unusable)
@@ -156,4 +157,5 @@ def lines(table: list[Heard], unusable: Collection[str]) -> list[str]:
 
 
 def _pair(found: dict[str, float], key: str) -> str:
-    return " / ".join(f"{found[f'{name}_{key}']:.2f}" for name in ("share", "probability"))
+    values = [found[f"{name}_{key}"] for name in MEASURES]
+    return " / ".join(f"{value:.2f}" if value == value else "-" for value in values)

@@ -201,9 +201,9 @@ class Evaluation:
         heard = [(one.input, one.verdict) for one in first]
         examples = captures.choose_examples(clips, targets, self.judge, self.plan.seed)
         table = captures.convert(examples, heard, capturing, self.judge)
-        names = {one.name for one, _ in heard}
+        names, captured = {one.name for one, _ in heard}, {one.instrument for one in examples}
         for entry in self.report.entries:
-            if entry.row == "amount 1" and entry.source != entry.target and entry.clip in names:
+            if entry.row == "amount 1" and entry.clip in names and entry.target in captured - {entry.source}:
                 figures = entry.figures["judge_share"], entry.figures["judge_probability"]
                 table.append(captures.Heard(entry.target, entry.target, captures.TRAINED, entry.clip, *figures))
         self.report.captured = table
