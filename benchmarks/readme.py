@@ -116,7 +116,11 @@ def _accuracy(where: Line, found: Line) -> list[tuple[str, str]]:
         return f"{split} {first:.2f} to {last:.2f} (real ones {found['themselves'][split]:.2f})"
 
     what = f"{where['kind']}, over {found['steps'][-1]} steps: share of converted clips taken for their style"
-    return [(what, ", ".join(change(split) for split in ("train", "valid")))]
+    told = [(what, ", ".join(change(split) for split in ("train", "valid")))]
+    if bundle := found.get("bundle"):
+        text = f"train {bundle['train']:.2f}, valid {bundle['valid']:.2f}"
+        told.append((f"{bundle['name']}, the same clips: share taken for their style", text))
+    return told
 
 
 def _kernels(where: Line, found: Line) -> list[tuple[str, str]]:
