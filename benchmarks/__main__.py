@@ -17,6 +17,7 @@ BENCHMARKS = (
     "offline",
     "corpus",
     "multisource",
+    "accuracy",
     "bundles",
     "callback",
     "soak",

@@ -85,6 +85,7 @@ def table_of_figures(lines: list[Line]) -> str:
     add("bundles", ("model", "block"), _bundle)
     add("offline", ("model",), _offline)
     add("brave", (), _brave)
+    add("accuracy", ("kind",), _accuracy)
     add("kernels", (), _kernels)
     add("chain", ("model",), _chain)
     add("runtime_call", (), _runtime_call)
@@ -107,6 +108,19 @@ def _offline(where: Line, found: Line) -> list[tuple[str, str]]:
 def _brave(where: Line, found: Line) -> list[tuple[str, str]]:
     value = f"{found['torchscript_over_ours']} x, {found['torchscript_frozen_over_ours']} x after freezing"
     return [("BRAVE's network, block 128: time of TorchScript over ours", value)]
+
+
+def _accuracy(where: Line, found: Line) -> list[tuple[str, str]]:
+    def change(split: str) -> str:
+        first, last = found["snapshots"][0][split], found["snapshots"][-1][split]
+        return f"{split} {first:.2f} to {last:.2f} (real ones {found['themselves'][split]:.2f})"
+
+    what = f"{where['kind']}, over {found['steps'][-1]} steps: share of converted clips taken for their style"
+    told = [(what, ", ".join(change(split) for split in ("train", "valid")))]
+    if bundle := found.get("bundle"):
+        text = f"train {bundle['train']:.2f}, valid {bundle['valid']:.2f}"
+        told.append((f"{bundle['name']}, the same clips: share taken for their style", text))
+    return told
 
 
 def _kernels(where: Line, found: Line) -> list[tuple[str, str]]:

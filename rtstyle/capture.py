@@ -43,7 +43,27 @@ def capture_style(bundle: Bundle, recording: str | Path, name: str) -> CapturedS
         raise BundleError(f"The model '{bundle.name}' has a style '{id}' of its own; give another name.")
     if len(bundle.styles) >= MAX_STYLES and id not in [style.id for style in bundle.styles]:
         raise BundleError(f"The model '{bundle.name}' has {MAX_STYLES} styles, all that fit; forget one first.")
-    audio = read_recording(Path(recording), bundle.sample_rate)
+    mean, std, seconds = measure_style(bundle, read_recording(Path(recording), bundle.sample_rate), str(recording))
+    style = CapturedStyle(
+        id=id,
+        name=name,
+        encoder=bundle.manifest.files["encoder.onnx"],
+        recording=Path(recording).name.encode("utf-8", "replace").decode(),
+        seconds=round(seconds, 3),
+        mean=tuple(mean.tolist()),
+        std=tuple(std.tolist()),
+    )
+    save_captured(bundle.name, style)
+    return style
+
+
+def measure_style(
+    bundle: Bundle, audio: NDArray[np.float32], recording: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Mean and standard deviation (C,) of the latent while `audio` sounds, and for how many seconds it does. `[control]`
+
+    audio: mono float32 at the model's rate. recording: what it is called in the FileError for one of too little sound.
+    """
     model = load_model(bundle)
     try:
         latent = active_latent(model, bundle.channels, audio)
@@ -55,17 +75,7 @@ def capture_style(bundle: Bundle, recording: str | Path, name: str) -> CapturedS
             f"{recording} has {seconds:.1f} s of sound above -60 dBFS, a style needs at least "
             f"{MIN_ACTIVE_SECONDS:g} s; give a longer or louder recording."
         )
-    style = CapturedStyle(
-        id=id,
-        name=name,
-        encoder=bundle.manifest.files["encoder.onnx"],
-        recording=Path(recording).name.encode("utf-8", "replace").decode(),
-        seconds=round(seconds, 3),
-        mean=tuple(latent.mean(axis=0).tolist()),
-        std=tuple(np.sqrt(latent.var(axis=0) + EPSILON).tolist()),
-    )
-    save_captured(bundle.name, style)
-    return style
+    return latent.mean(axis=0), np.sqrt(latent.var(axis=0) + EPSILON), seconds
 
 
 def read_recording(file: Path, sample_rate: int) -> NDArray[np.float32]:

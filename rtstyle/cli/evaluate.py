@@ -29,7 +29,8 @@ def evaluate(
     """Judge a bundle against its baselines.
 
     Every direction from each instrument to each style is played through the same compiled chain as live, and scored for
-    timbre, content, fidelity, control and cost beside the unchanged input, an equaliser and two more baselines.
+    timbre, content, fidelity, control and cost beside the unchanged input, an equaliser and two more baselines. So are styles
+    captured from ten seconds, beside the trained ones.
 
     Parameters
     ----------

@@ -33,6 +33,7 @@ def train(
     threads: int = 0,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     processes: int = 0,
+    snapshots: int = 0,
 ) -> None:
     """Train a model on a corpus, or go on with the run in OUT.
 
@@ -60,10 +61,14 @@ def train(
         Where to train.
     processes
         Processes that train together, each on batches of its own; 0: one per GPU, or one on the processor.
+    snapshots
+        Steps between weights that are kept in OUT/snapshots, each ready for `rtstyle export`; 0: none are kept.
     """
     _need_lab()
     if processes < 0:
         raise ParameterError(f"processes is {processes}; give a number, or 0 for one per GPU.")
+    if snapshots < 0:
+        raise ParameterError(f"snapshots is {snapshots}; give a number of steps, or 0 for none.")
     if minutes <= 0 or batch < 1 or rate <= 0:
         raise ParameterError(f"minutes {minutes}, batch {batch} and rate {rate} must be positive.")
     from rtstyle.corpus.pairs import PairCorpus
@@ -77,7 +82,7 @@ def train(
     if unknown:
         raise ParameterError(f"The corpus has no {', '.join(unknown)}; it has {', '.join(pairs.instruments)}.")
     aims = styles or tuple(s for s in STYLES if s in pairs.instruments) or pairs.instruments
-    plan = Plan(kind, minutes=minutes, batch=batch, rate=rate, seed=seed, styles=aims)
+    plan = Plan(kind, minutes=minutes, batch=batch, rate=rate, seed=seed, styles=aims, snapshots=snapshots)
     together.launch(together.processes(processes, where), _run, plan, corpus, out, device=where)
     print(out / "checkpoint.pt")
 

@@ -71,9 +71,6 @@ def render_program(font: Path, program: int, plan: list[tuple[int, int]]) -> lis
 
     Raises MissingPartError when the `fluidsynth` program is not installed. `[control]`
     """
-    binary = shutil.which("fluidsynth")
-    if binary is None:
-        raise MissingPartError("Rendering a soundfont needs fluidsynth: apt-get install fluidsynth fluid-soundfont-gm")
     midi = mido.MidiFile(ticks_per_beat=1000)
     tempo = mido.MetaMessage("set_tempo", tempo=1_000_000)
     track = mido.MidiTrack([tempo, mido.Message("program_change", program=program)])
@@ -84,12 +81,23 @@ def render_program(font: Path, program: int, plan: list[tuple[int, int]]) -> lis
         track.append(mido.Message("note_off", note=note, velocity=0, time=down))
         wait = up
     midi.tracks.append(track)
+    audio = render_midi(font, midi)
+    begin = [round((0.1 + k * SPACE - 0.02) * SAMPLE_RATE) for k in range(len(plan))]
+    return [audio[b : b + round((SPACE - 0.06) * SAMPLE_RATE)] for b in begin]
+
+
+def render_midi(font: Path, midi: mido.MidiFile) -> NDArray[np.float32]:
+    """Return a MIDI file as mono float32 at 48 kHz; dry, no reverb or chorus.
+
+    Raises MissingPartError when the `fluidsynth` program is not installed. `[control]`
+    """
+    binary = shutil.which("fluidsynth")
+    if binary is None:
+        raise MissingPartError("Rendering a soundfont needs fluidsynth: apt-get install fluidsynth fluid-soundfont-gm")
     with tempfile.TemporaryDirectory() as folder:
-        score, sound = Path(folder) / "keys.mid", Path(folder) / "keys.wav"
+        score, sound = Path(folder) / "score.mid", Path(folder) / "score.wav"
         midi.save(score)
         command = [binary, "-ni", "-q", "-R", "0", "-C", "0", "-g", "0.6", "-r", str(SAMPLE_RATE), "-O", "float"]
         command += ["-T", "wav", "-F", str(sound), str(font), str(score)]
         subprocess.run(command, check=True, capture_output=True)
-        audio = read_mono(sound)
-    begin = [round((0.1 + k * SPACE - 0.02) * SAMPLE_RATE) for k in range(len(plan))]
-    return [audio[b : b + round((SPACE - 0.06) * SAMPLE_RATE)] for b in begin]
+        return read_mono(sound)

@@ -66,6 +66,13 @@ def pick_device(wanted: str = "auto", threads: int = 0) -> str:
     return wanted
 
 
+def voices_in(corpus: PairCorpus, styles: Mapping[str, str] = ORCHESTRA) -> dict[str, str]:
+    """The voice of every style in `corpus`: whoever lacks a library, say without the recordings, takes the instrument
+    as a whole.
+    """
+    return {name: voice if voice in corpus.voices else voice.split("/")[0] for name, voice in styles.items()}
+
+
 def cook(
     recipe: Recipe,
     out: Path,
@@ -87,8 +94,6 @@ def cook(
             "A bundle is made from a corpus; build one with `rtstyle corpus build FOLDER` and give --corpus FOLDER."
         )
     pairs = PairCorpus(corpus)
-    # whoever lacks a library, say without the recordings, takes the instrument as a whole
-    styles = {name: voice if voice in pairs.voices else voice.split("/")[0] for name, voice in recipe.styles.items()}
     if checkpoint is None:
         trainer = Trainer(recipe.plan(minutes), pairs, work, shape=recipe.shape, device=pick_device())
         trainer.resume()
@@ -101,7 +106,7 @@ def cook(
         name=recipe.name,
         description=recipe.description,
         recipe=f"export/{recipe.name.replace('-', '_')}.py",
-        styles=styles,
+        styles=voices_in(pairs, recipe.styles),
     )
 
 

@@ -1,6 +1,7 @@
 """A bundle is judged as it plays: through the compiled chain, in blocks, lined up with its input."""
 
 import json
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from rtstyle.bundle import Style, load_bundle, write_bundle
 from rtstyle.cli import app as cli
 from rtstyle.errors import BundleError, ParameterError
-from rtstyle.lab.evaluate.bundle_run import BundleRun
+from rtstyle.lab.evaluate.bundle_run import CAPTURED, BundleRun
 from rtstyle.lab.evaluate.bundle_table import evaluate_bundle
 from tests.fixtures_bundles import make_identity_bundle
 from tests.lab.evaluate_tones import RATE, melody, write_folder
@@ -62,6 +63,17 @@ def test_the_itemised_latency_adds_up(folder):
     assert latency["total"] == pytest.approx(parts, abs=0.01)
     assert latency["block"] == pytest.approx(1000 * 128 / RATE, abs=0.001)
     run.close()
+
+
+def test_a_captured_style_plays_without_being_saved(folder):
+    run = BundleRun(folder)
+    tune = melody(8)[:RATE]
+    noise = np.random.default_rng(0).normal(0.0, 0.5, 3 * RATE).astype(np.float32)
+    with closing(run.captured(noise)) as player:  # the identity's gain is the style's power
+        output = player(tune, CAPTURED, 1.0)
+    run.close()
+    assert np.sum((output - 0.25 * tune) ** 2) < 0.01 * np.sum((0.25 * tune) ** 2)
+    assert [style.source for style in load_bundle(folder).styles] == ["trained", "trained"]
 
 
 def test_an_unknown_style_or_bundle_is_one_clear_error(folder, tmp_path):

@@ -22,7 +22,7 @@ from rtstyle.lab.train.adversary import (
 )
 from rtstyle.lab.train.batches import Augment, Batch, Batches
 from rtstyle.lab.train.losses import flutter_loss, frame_loss, hearing, power_of, relative_powers
-from rtstyle.lab.train.trainer import NETS, SHAPES, Plan, Trainer, load_net
+from rtstyle.lab.train.trainer import NETS, SHAPES, SNAPSHOTS, Plan, Trainer, load_net
 
 SMALL = {"channels": 24, "latent": 8, "style": 8, "units": 2}
 
@@ -99,6 +99,20 @@ def test_a_run_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     assert state["plan"]["kind"] == net.kind == "spectral"
     assert "bright" in bank.mean
     assert (tmp_path / "log.jsonl").exists()
+
+
+def test_snapshots_are_the_results_on_the_way(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    plan = Plan("spectral", minutes=0.04, batch=2, seconds=0.4, styles=(), snapshots=1)
+    trainer = Trainer(plan, Tones(), tmp_path, shape=SMALL)
+    start = {name: value.clone() for name, value in trainer.averaged.items()}
+    trainer.train()
+    files = sorted((tmp_path / SNAPSHOTS).iterdir(), key=lambda file: int(file.stem))
+    assert [file.name for file in files] == [f"{step}.pt" for step in range(trainer.step + 1)]
+    first, _, state = load_net(files[0])
+    assert all(torch.equal(value, start[name]) for name, value in first.state_dict().items())
+    assert (state["step"], state["trained_seconds"]) == (0, 0.0)
+    assert files[0].stat().st_size < 0.5 * trainer.checkpoint.stat().st_size
 
 
 def test_batches_repeat_with_their_seed() -> None:

@@ -1,12 +1,15 @@
 """A bundle as it plays: the compiled chain of the stage, block by block, its delay taken off the result."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import soxr
 from numpy.typing import NDArray
 
-from rtstyle.bundle import Bundle, load_bundle
+from rtstyle.bundle import Bundle, Style, load_bundle
+from rtstyle.capture import measure_style
 from rtstyle.engine.engine import Engine
 from rtstyle.errors import ParameterError
 from rtstyle.lab.evaluate.clips import RATE
@@ -14,6 +17,8 @@ from rtstyle.runtime.model import LoadedModel, load_model
 
 Audio = NDArray[np.float32]
 BLOCK = 128
+FILE_BLOCK = 2048  # where time does not matter: the same sound in a quarter of the time
+CAPTURED = "captured"
 
 
 class BundleRun:
@@ -44,6 +49,19 @@ class BundleRun:
         places = list(range(period, audio.size, period))
         turns = [(at, styles[number % len(styles)]) for number, at in enumerate([0, *places])]
         return self._run(audio, 1.0, turns), places
+
+    def captured(self, recording: Audio) -> "BundleRun":
+        """A run of the same bundle whose one style, CAPTURED, is captured from a mono recording at 48 kHz."""
+        bundle = self.bundle
+        audio = soxr.resample(recording, RATE, bundle.sample_rate) if bundle.sample_rate != RATE else recording
+        mean, std, _ = measure_style(bundle, audio, "the recording")
+        alone = replace(
+            bundle,
+            styles=(Style(CAPTURED, "Captured", "captured"),),
+            mean=mean[None].astype(np.float32),
+            std=std[None].astype(np.float32),
+        )
+        return BundleRun(alone, block=FILE_BLOCK)
 
     def cost(self) -> dict[str, float]:
         """How long the blocks so far took as shares of their duration: median, p99, p99_9, and how many; back to back."""

@@ -40,6 +40,7 @@ def evaluate_bundle(
             plan=plan,
             judge=load_judge(judge) if judge else None,
             switching=run.switching,
+            capturing=run.captured,
             tick=tick,
         )
         report.cost = {"latency_ms": run.latency_ms(), "time_of_block": run.cost(), "peak_memory_mb": memory_mb()}

@@ -124,6 +124,17 @@ def choose_chordal(clips: list[Clip], seconds: float) -> list[Input]:
     return [found for name in CHORDAL for found in _sounds(phrases, name, seconds, 1, 0, 0.0)]
 
 
+def choose_example(clips: list[Clip], instrument: str, seconds: float, seed: int) -> Input | None:
+    """`seconds` of real recordings of any instrument in one, from clips that training left out if there are any; None
+    where less is at hand. `[control]`
+    """
+    sounds = _sounds(clips, instrument, seconds, 8, seed + 2000, 0.5)
+    joined = np.concatenate([one.audio for one in sounds] or [np.zeros(0, np.float32)])[: int(seconds * RATE)]
+    if joined.size < seconds * RATE:
+        return None
+    return Input(f"{instrument}, {seconds:g} s", instrument, joined, sounds[0].seen)
+
+
 def choose_targets(clips: list[Clip], targets: tuple[str, ...], seconds: float, seed: int) -> dict[str, list[Input]]:
     """Real recordings of each target, other takes of the lines than the inputs, up to REFERENCE_SECONDS. `[control]`"""
     count = max(2, int(REFERENCE_SECONDS / seconds))

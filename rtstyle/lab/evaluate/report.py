@@ -1,10 +1,11 @@
 """The result of an evaluation: entries, their means with intervals, JSON and a page of Markdown."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rtstyle.lab.evaluate import captures
 from rtstyle.lab.evaluate.bootstrap import Figure, figure
 
 ROWS = ("copy-content", "copy-style", "EQ match", "noise decoy", "shallow net", "amount 0", "amount 0.25", "amount 0.5",
@@ -50,6 +51,7 @@ class Report:
     """Everything measured.
 
     same: same-instrument conversions. neutral: amount 0 against the input. chordal: inputs of several notes at a time.
+    captured: by styles captured from ten seconds.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -58,6 +60,7 @@ class Report:
     neutral: list[dict[str, Any]] = field(default_factory=list)
     sweeps: list[dict[str, Any]] = field(default_factory=list)
     chordal: list[dict[str, Any]] = field(default_factory=list)
+    captured: list[captures.Heard] = field(default_factory=list)
     quiet: dict[str, float] = field(default_factory=dict)
     switching: dict[str, float] = field(default_factory=dict)
     judge: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -109,6 +112,11 @@ class Report:
         """Targets in the order of the judge's table."""
         return list(self.judge) or list(dict.fromkeys(entry.target for entry in self.entries))
 
+    @property
+    def unusable(self) -> list[str]:
+        """Targets of which the judge's verdict is not used."""
+        return [name for name, entry in self.judge.items() if not entry["usable"]]
+
     def as_dict(self) -> dict[str, Any]:
         """JSON form: summary by row and by direction, then every entry. Stable keys; no NaN."""
         names = [*TIMBRE.values(), *CONTENT.values(), *PURITY.values(), "pitch_accuracy_voiced", "level_db"]
@@ -129,6 +137,9 @@ class Report:
             "directions": [one for one in directions if one["judge_share"]["clips"]],
             "frechet": self.frechet, "same_instrument": self.same, "amount_0": self.neutral, "sweeps": self.sweeps,
             "several_notes": self.chordal,
+            "captured": {
+                "summary": captures.summary(self.captured, self.unusable), "heard": [asdict(one) for one in self.captured],
+            } if self.captured else None,
             "quiet": self.quiet, "switching": self.switching, "judge": self.judge, "cost": self.cost,
             "notes": self.notes, "seconds": self.seconds, "played_seconds": self.played_seconds,
             "entries": [entry.__dict__ for entry in self.entries],
@@ -137,7 +148,7 @@ class Report:
 
     def markdown(self, title: str) -> str:
         """The tables of a model card."""
-        unusable = [name for name, entry in self.judge.items() if not entry["usable"]]
+        unusable = self.unusable
         lines = [
             f"# {title}", "",
             f"{self.played_seconds:g} s of recordings that the model never saw, {len(self.sources)} sources, "
@@ -147,7 +158,7 @@ class Report:
             + (f". **Below 95 %, so its verdict is not used: {', '.join(unusable)}.**" if unusable else "."), "",
             *self._table("Timbre", TIMBRE, frechet=True), *self._table("Content", CONTENT),
             *self._table("Purity", PURITY), *self._by_target(), *self._second_ear(), *self._matrix(), *self._chordal(),
-            *self._fidelity(),
+            *captures.lines(self.captured, unusable), *self._fidelity(),
             *[f"- {note}" for note in self.notes],
         ]  # fmt: skip
         return "\n".join(lines) + "\n"

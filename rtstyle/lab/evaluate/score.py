@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtstyle.errors import FileError, ParameterError
-from rtstyle.lab.evaluate import baselines, content, control, fidelity, inputs, spectrum, timbre
+from rtstyle.lab.evaluate import baselines, captures, content, control, fidelity, inputs, spectrum, timbre
 from rtstyle.lab.evaluate.clips import INSTRUMENTS, RATE, Clip, find_clips
 from rtstyle.lab.evaluate.inputs import Input
 from rtstyle.lab.evaluate.judge import Judge, Verdict, load_judge
@@ -30,7 +30,8 @@ class Plan:
     """How much is played: clips per source, seconds per clip, amounts, which sources and targets, seed.
 
     sweep: clips per source on which the amounts between 0 and 1 are judged. decoys: whether copy-style and the noise
-    decoy are also scored for content. shallow: also run the slow reference.
+    decoy are also scored for content. captures: whether styles are captured and scored too. shallow: also run the slow
+    reference.
     """
 
     clips: int = 3
@@ -40,13 +41,15 @@ class Plan:
     sources: tuple[str, ...] = INSTRUMENTS
     targets: tuple[str, ...] = INSTRUMENTS
     decoys: bool = True
+    captures: bool = True
     shallow: bool = False
     seed: int = 0
 
 
 QUICK = Plan(
-    clips=1, seconds=4.0, amounts=(0.5,), decoys=False, sources=("violin", "flute", "cello", "saxophone", "voice")
-)
+    clips=1, seconds=4.0, amounts=(0.5,), decoys=False, captures=False,
+    sources=("violin", "flute", "cello", "saxophone", "voice"),
+)  # fmt: skip
 
 
 @dataclass
@@ -192,6 +195,19 @@ class Evaluation:
         steady = [self.render(one.audio, target, 1.0) for target in targets]
         self.report.switching = control.switch_clicks(switched, steady, places, RATE)
 
+    def captured(self, capturing: captures.Capturing, clips: list[Clip], targets: Sequence[str]) -> None:
+        """Styles captured from ten seconds, on the first clip of each source; those of the trained styles are known."""
+        first = {heard.input.instrument: heard for heard in reversed(self.heard)}.values()
+        heard = [(one.input, one.verdict) for one in first]
+        examples = captures.choose_examples(clips, targets, self.judge, self.plan.seed)
+        table = captures.convert(examples, heard, capturing, self.judge)
+        names, captured = {one.name for one, _ in heard}, {one.instrument for one in examples}
+        for entry in self.report.entries:
+            if entry.row == "amount 1" and entry.clip in names and entry.target in captured - {entry.source}:
+                figures = entry.figures["judge_share"], entry.figures["judge_probability"]
+                table.append(captures.Heard(entry.target, entry.target, captures.TRAINED, entry.clip, *figures))
+        self.report.captured = table
+
     def finish(self, targets: Iterable[str]) -> None:
         """Frechet distances need whole rows: compute them per row and target, cross-style only."""
         for (row, target, same), verdicts in self.verdicts.items():
@@ -211,12 +227,14 @@ def evaluate_render(
     plan: Plan | None = None,
     judge: Judge | None = None,
     switching: Switching | None = None,
+    capturing: captures.Capturing | None = None,
     tick: Callable[[int, int, str], None] = lambda done, total, text: None,
 ) -> tuple[Report, dict[tuple[str, str], list[tuple[str, Audio]]]]:
     """Score a render function over all directions source -> style. `[control]`
 
     render(audio, style, amount): mono float32 at 48 kHz, output lined up with the input. styles: what it can be asked
-    for; those that are not instruments of the judge are named in `report.notes`. recordings: a folder or clips of it.
+    for; those that are not instruments of the judge are named in `report.notes`. capturing: plays a style captured from
+    a recording. recordings: a folder or clips of it.
     Returns the report and per (source, target) the panels of a picture. Raises FileError without fitting recordings.
     """
     plan = plan or Plan()
@@ -252,6 +270,9 @@ def evaluate_render(
     run.quiet(targets)
     if switching is not None:
         run.switches(switching, targets)
+    if capturing is not None and plan.captures:
+        tick(steps, steps, "styles captured from ten seconds")
+        run.captured(capturing, clips, targets)
     run.finish(targets)
     for (_, target), panels in run.pictures.items():
         panels.append(("a real recording of the target", run.real[target][0]))

@@ -44,6 +44,7 @@ NETS: dict[str, Callable[..., Net]] = {"spectral": SpectralNet, "latent": Latent
 WINDOWS, SHARES = (2048, 1024, 512), (0.25, 0.6, 0.15)  # of the loss, and how often the spectral family uses each
 ADVERSARY_WINDOW = 1024
 SEEDS_APART = 1_000_003  # of the batches of two processes
+SNAPSHOTS = "snapshots"  # folder of a run: STEP.pt
 STYLES = ("violin", "flute", "cello", "trumpet", "clarinet", "saxophone", "voice")  # what most steps aim at
 
 
@@ -65,6 +66,7 @@ class Plan:
     fooling: float = 0.8  # weight of a discriminator's score
     matching: float = 2.0  # weight of the distance of its maps
     styles: tuple[str, ...] = STYLES
+    snapshots: int = 0  # steps between weights that are kept for good, the last ones too; 0: none
 
 
 def encode(net: Net, clip: Clip, sample: bool = False) -> tuple[Tensor, dict[str, Tensor], Tensor]:
@@ -295,6 +297,8 @@ class Trainer:
             progress = self.trained_seconds / (plan.minutes * 60)
             if progress >= 1.0:
                 break
+            if plan.snapshots and self.step % plan.snapshots == 0 and first:
+                self.snapshot()
             if not self.adversaries and progress >= plan.adversary_from:
                 self.begin_adversaries()
             scale = min(1.0, (self.step + 1) / 200) * max(
@@ -335,6 +339,8 @@ class Trainer:
         batches.close()
         if log is not None:
             self.save()
+            if plan.snapshots:
+                self.snapshot()
             log.close()
 
     @torch.no_grad()
@@ -364,20 +370,32 @@ class Trainer:
     def checkpoint(self) -> Path:
         return self.folder / "checkpoint.pt"
 
+    def result(self) -> dict[str, Any]:
+        """What an export reads."""
+        return {
+            "plan": vars(self.plan),
+            "shape": self.shape.as_dict(),
+            "averaged": self.averaged,
+            "bank": self.bank.state(),
+            "step": self.step,
+            "trained_seconds": self.trained_seconds,
+        }
+
+    def snapshot(self) -> None:
+        """Keep the result as it is now; it exports like a checkpoint, and training cannot go on from it."""
+        folder = self.folder / SNAPSHOTS
+        folder.mkdir(exist_ok=True)
+        torch.save(self.result(), folder / f"{self.step}.pt")
+
     def save(self) -> None:
         """Write the checkpoint; an interruption leaves the former one."""
         temporary = self.checkpoint.with_suffix(".part")
         torch.save(
             {
-                "plan": vars(self.plan),
-                "shape": self.shape.as_dict(),
+                **self.result(),
                 "net": self.net.state_dict(),
-                "averaged": self.averaged,
                 "optimiser": self.optimiser.state_dict(),
-                "bank": self.bank.state(),
                 "adversaries": {name: adversary.state() for name, adversary in self.adversaries.items()},
-                "step": self.step,
-                "trained_seconds": self.trained_seconds,
                 "instruments": list(self.corpus.instruments),
             },
             temporary,
