@@ -16,6 +16,7 @@ BENCHMARKS = (
     "startup",
     "offline",
     "corpus",
+    "fronts",
     "bundles",
     "callback",
     "soak",

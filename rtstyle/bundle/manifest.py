@@ -33,13 +33,10 @@ _STEREO = Literal["linked", "per_channel"]
 _SOURCES = Literal["trained", "captured"]
 _WINDOWS = Literal["asymmetric"]
 _ANALYSES = Literal["stft", "constant-q"]
-_WORDS: Final = {
-    key: " or ".join(get_args(words))
-    for key, words in (
-        *(("kind", _KINDS), ("stereo", _STEREO), ("source", _SOURCES)),
-        *(("window", _WINDOWS), ("analysis", _ANALYSES)),
-    )
-}
+_CHOICES: Final = {
+    "kind": _KINDS, "stereo": _STEREO, "source": _SOURCES, "window": _WINDOWS, "analysis": _ANALYSES,
+}  # fmt: skip
+_WORDS: Final = {key: " or ".join(get_args(words)) for key, words in _CHOICES.items()}
 _Identifier = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,47}$")]
 _Label = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
 _Size = Annotated[int, msgspec.Meta(ge=1, le=MAX_STATE)]

@@ -100,9 +100,7 @@ def analyse_hops(table: Any, x: Any, hops: int) -> None:
             clean, pulses, noise_hop, seeds[:1], histories, analysis, window_power, rise, frame, seen, spectra[h], axis
         )
         front.wander(seeds[1:], speeds, draws, wanderers)
-        description.band_shares(
-            clean, power, analysis, window_power, frame, seen, past, place, weights, shares, axis
-        )
+        description.band_shares(clean, power, analysis, window_power, frame, seen, past, place, weights, shares, axis)
         front.describe(shares, power, cues, wanderers, features[h])
         active[h] = 1 if power > front.ACTIVE_POWER else 0
 

@@ -87,5 +87,5 @@ def test_a_bundle_that_asks_for_what_its_analysis_does_not_give_is_refused(tmp_p
 
     with pytest.raises(BundleError, match=r"makes 234 features of 207 bands \(constant-q\)"):
         ask(64, made.frontend.features)
-    with pytest.raises(BundleError, match="hop = 36 does not fit frontend.analysis = constant-q, which needs a multiple of 8"):
+    with pytest.raises(BundleError, match="hop = 36 does not fit frontend"):
         ask(36, 234)

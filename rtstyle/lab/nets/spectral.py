@@ -177,7 +177,8 @@ class SpectralDecoder(nn.Module):
         smooth = smooth / smooth.sum(1, keepdim=True)
         with torch.no_grad():
             self.flatten.weight.zero_()
-            self.flatten.weight[:, : self.described] = -2.0 * smooth  # features are 1 + ln(power) / 8: half of full whitening
+            # features are 1 + ln(power) / 8: half of full whitening
+            self.flatten.weight[:, : self.described] = -2.0 * smooth
 
     def forward(self, styled: Tensor, style: Tensor, amount: Tensor, skip: Tensor, past: Past) -> Tensor:
         embedded = self.embed(style)

@@ -48,7 +48,9 @@ class Batch:
 
 
 @kernel
-def _describe_clip(x, hop, sample_rate, window, table, past, place, weights, seed, speeds, features, active, audio, heard):
+def _describe_clip(
+    x, hop, sample_rate, window, table, past, place, weights, seed, speeds, features, active, audio, heard
+):
     """Fill features and activity of one clip, as `front.listen` hears it, and, if `heard`, its three sources. `[any]`"""
     n_fft = window.size
     window_power = 0.0
