@@ -18,6 +18,7 @@ BENCHMARKS = (
     "corpus",
     "multisource",
     "accuracy",
+    "fronts",
     "bundles",
     "callback",
     "soak",

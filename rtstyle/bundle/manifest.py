@@ -32,10 +32,11 @@ _KINDS = Literal["spectral", "latent"]
 _STEREO = Literal["linked", "per_channel"]
 _SOURCES = Literal["trained", "captured"]
 _WINDOWS = Literal["asymmetric"]
-_WORDS: Final = {
-    key: " or ".join(get_args(words))
-    for key, words in (("kind", _KINDS), ("stereo", _STEREO), ("source", _SOURCES), ("window", _WINDOWS))
-}
+_ANALYSES = Literal["stft", "constant-q"]
+_CHOICES: Final = {
+    "kind": _KINDS, "stereo": _STEREO, "source": _SOURCES, "window": _WINDOWS, "analysis": _ANALYSES,
+}  # fmt: skip
+_WORDS: Final = {key: " or ".join(get_args(words)) for key, words in _CHOICES.items()}
 _Identifier = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,47}$")]
 _Label = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
 _Size = Annotated[int, msgspec.Meta(ge=1, le=MAX_STATE)]
@@ -74,8 +75,9 @@ class Style(_Strict, frozen=True):
 class Frontend(_Strict, frozen=True):
     """Constants of the host's side of the model.
 
-    sources: rows of [input, pulses, noise]. Spectral: n_fft, bands B, window, and features F = B + cues, the width of
-    the encoder's input. A latent model has only sources.
+    sources: rows of [input, pulses, noise]. Spectral: n_fft, bands B of the gains, window, analysis (which bands describe
+    the input, see `dsp.description`), and features F = described bands + cues, the width of the encoder's input. A latent
+    model has only sources.
     """
 
     sources: Annotated[int, msgspec.Meta(ge=1, le=8)] = 3
@@ -83,6 +85,7 @@ class Frontend(_Strict, frozen=True):
     bands: Annotated[int, msgspec.Meta(ge=0, le=4096)] = 0
     features: Annotated[int, msgspec.Meta(ge=0, le=8192)] = 0
     window: _WINDOWS = "asymmetric"
+    analysis: _ANALYSES = "stft"
 
 
 class Adain(_Strict, frozen=True):
@@ -183,7 +186,8 @@ def _check(manifest: Manifest, where: Path) -> None:
                 f"{where}: frontend.n_fft = {n_fft} must be a power of two that holds 4 hops ({four_hops}); export the "
                 "bundle again."
             )
-        if not 2 <= front.bands <= front.n_fft // 2 + 1 or front.features < front.bands:
+        short = front.analysis == "stft" and front.features < front.bands
+        if not 2 <= front.bands <= front.n_fft // 2 + 1 or short:
             raise BundleError(
                 f"{where}: frontend.bands = {front.bands} must lie in 2..{n_fft // 2 + 1} and frontend.features = "
                 f"{front.features} must be at least that; export the bundle again."

@@ -1,4 +1,4 @@
-"""Bands of an FFT on the ERB scale, and the power in each.
+"""Bands of an FFT on the ERB scale.
 
 Neighbouring bands overlap as triangles that sum to one, so a bin belongs to at most two bands: `lower[k]` and
 `lower[k] + 1`, with weights 1 - w[k] and w[k]. Below the frequency where a band would be narrower than a bin the bands are
@@ -6,12 +6,8 @@ one bin wide.
 Source of the ERB scale: B. C. J. Moore, B. R. Glasberg, "A revision of Zwicker's loudness model", Acustica 82 (1996).
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
-
-from rtstyle.dsp.jit import kernel
 
 
 def band_centres(n_fft: int, sample_rate: float, bands: int) -> NDArray[np.float64]:
@@ -64,18 +60,3 @@ def band_spread(lower: NDArray[np.int64], weight: NDArray[np.float32], bands: in
     spread[rows, lower] = 1.0 - weight
     spread[rows, lower + 1] += weight
     return spread
-
-
-@kernel
-def band_power(spectrum: Any, lower: Any, weight: Any, power: Any) -> None:
-    """Sum |spectrum|^2 into overlapping bands. `[audio]`
-
-    spectrum: complex64[bins]. lower, weight: from `band_layout`. power: float32[bands], overwritten.
-    """
-    for b in range(power.size):
-        power[b] = np.float32(0.0)
-    for k in range(spectrum.size):
-        value = spectrum[k].real * spectrum[k].real + spectrum[k].imag * spectrum[k].imag
-        b = lower[k]
-        power[b] += (np.float32(1.0) - weight[k]) * value
-        power[b + 1] += weight[k] * value

@@ -2,7 +2,7 @@
 
 Per hop, in the lab and on the stage:
 
-    x ----------> STFT -> X --+--> band power -> `features` (with cues) -> the networks -> `gains` (3 x B)
+    x ----------> STFT -> X --+--> band shares -> `features` (with cues) -> the networks -> `gains` (3 x B)
       \\-> pulses -> STFT -> E  |                                                            |
             noise -> STFT -> N  +------------------------> Y = gx X + ge E + gn N  <---------+
 
@@ -18,7 +18,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from rtstyle.dsp import bands as erb
 from rtstyle.dsp import stft
 from rtstyle.dsp.elementary import natural_log
 from rtstyle.dsp.jit import kernel
@@ -36,7 +35,7 @@ ACTIVE_POWER: Final = 1e-6  # mean square above which a frame counts as playing:
 
 
 def feature_width(bands: int) -> int:
-    """Width F of the feature vector of `bands` bands. `[any]`"""
+    """Width F of the feature vector of `bands` described bands. `[any]`"""
     return bands + CUES + WANDERERS
 
 
@@ -56,29 +55,14 @@ def frame_power(spectrum: Any, window_power: Any) -> Any:
 
 
 @kernel
-def describe(
-    spectrum: Any,
-    power: Any,
-    window_power: Any,
-    cues: Any,
-    wanderers: Any,
-    lower: Any,
-    weight: Any,
-    shares: Any,
-    features: Any,
-) -> None:
+def describe(shares: Any, power: Any, cues: Any, wanderers: Any, features: Any) -> None:
     """Write the feature vector of one frame. `[audio]`
 
-    spectrum: complex64[bins]. power: its `frame_power`. cues: float32[2] from `excitation.excite`. wanderers:
-    float32[WANDERERS] from `wander`. lower, weight: from `bands.band_layout`. shares: float32[B], scratch. features:
-    float32[F], overwritten: per band 1 + ln(share of the frame's power) / 8, then log period, steadiness and
-    1 + log10(power) / 5, then the wanderers, all within about -1..1.
+    shares: float32[D] from `description.band_shares`. power: from `listen`. cues: float32[2] from `excitation.excite`.
+    wanderers: float32[WANDERERS] from `wander`. features: float32[F], overwritten: per band 1 + ln(share) / 8, then log
+    period, steadiness and 1 + log10(power) / 5, then the wanderers, all within about -1..1.
     """
     count = shares.size
-    erb.band_power(spectrum, lower, weight, shares)
-    total = power * (spectrum.size - 1) * window_power + 1e-7
-    for b in range(count):
-        shares[b] = np.float32(shares[b] / total + 1e-7)
     natural_log(shares, features[:count])
     for b in range(count):
         features[b] = np.float32(1.0) + np.float32(0.125) * features[b]
@@ -139,8 +123,9 @@ def listen(
 
     x, pulses: float32[H]. noise_hop: float32[H], scratch. seed: see `white`. histories: float32[3, N], zeros at reset.
     analysis: float32[N], the window of the features; window_power: the sum of its squares. rise: float32[N], from
-    `stft.filter_windows`. frame: float32[N], scratch. seen: complex64[bins], overwritten with the spectrum that `describe`
-    takes. spectra: complex64[3, bins], overwritten with those that `mix_sources` takes. axis: int64[1] of 0.
+    `stft.filter_windows`. frame: float32[N], scratch. seen: complex64[bins], overwritten with the spectrum that
+    `description.band_shares` takes. spectra: complex64[3, bins], overwritten with those that `mix_sources` takes. axis:
+    int64[1] of 0.
     """
     stft.analyse(histories[0], x, analysis, frame, seen, axis)
     power = frame_power(seen, window_power)

@@ -26,7 +26,7 @@ def analyser_of(net: Net) -> Analyser:
     if isinstance(net, LatentNet):
         made = Analyser("latent", shape.hop, shape.sample_rate)
     else:
-        made = Analyser("spectral", shape.hop, shape.sample_rate, shape.n_fft, shape.bands)
+        made = Analyser("spectral", shape.hop, shape.sample_rate, shape.n_fft, shape.bands, shape.analysis)
     made.seed[:] = NOISE_SEED, WANDER_SEED
     return made
 

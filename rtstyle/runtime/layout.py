@@ -36,7 +36,10 @@ RISE, NOISE_HOP, GLIDE, SEEN, RESPONSE, SHARE = range(45, 51)
 TURN, POLAR, WANTED = range(51, 54)
 # Spectral: float32 (W,), the random walks among the features, how fast they are, scratch.
 WANDERERS, SPEEDS, DRAWS = range(54, 57)
-SLOTS: Final = 57
+# Spectral, the description (see `dsp.description`): sizes D, L and W; float32 (L, 2, N) past at all rates; int64 (D, 3) and
+# float32 (D, W) of its bands; float32 (D,) scratch.
+DESCRIBED, DEPTH, SPAN, PAST, PLACE, WEIGHTS, SHARES = range(57, 64)
+SLOTS: Final = 64
 
 # Values of KIND.
 CLOSED, SPECTRAL, LATENT_KIND = range(3)
@@ -48,5 +51,5 @@ WANDER_SEED: Final = 0xB7E151628AED2A6B  # e
 TRANSIENT: Final = (
     *(LATENT, STYLED, STYLE, AMOUNT, ACTIVE, STATISTICS, CLEAN, PULSES, CUES, EXCITATION, SEED, ENTRY, RESULT),
     *(HISTORIES, TAIL, FRAME, SPECTRA, MIXED, LEVEL, NOISE_HOP, GLIDE, SEEN, RESPONSE, POLAR, WANTED),
-    *(WANDERERS, DRAWS),
+    *(WANDERERS, DRAWS, PAST, SHARES),
 )

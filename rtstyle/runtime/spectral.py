@@ -6,7 +6,7 @@ import numpy as np
 from numba import carray
 
 from rtstyle.bundle.content import Bundle
-from rtstyle.dsp import bands, front, stft
+from rtstyle.dsp import bands, description, front, stft
 from rtstyle.dsp.jit import kernel
 from rtstyle.dsp.minphase import phase_per_gain
 from rtstyle.dsp.pointers import complex64_at, float32_at, float64_at, int64_at, uint64_at
@@ -19,12 +19,19 @@ from rtstyle.runtime.memory import Memory
 def prepare_spectral(memory: Memory, bundle: Bundle, hops: int) -> None:
     """Allocate the arrays of a spectral model of at most `hops` hops a call. `[control]` Raises BundleError."""
     end = bundle.frontend
-    width = front.feature_width(end.bands)
+    described = description.layout(end.analysis, end.n_fft, bundle.sample_rate, end.bands)
+    count = described.centres.size
+    width = front.feature_width(count)
     if end.features != width or end.sources != front.SOURCES:
         raise BundleError(
             f"{bundle.path}: frontend.features = {end.features} and sources = {end.sources}, this version of rtstyle "
-            f"makes {width} features of {end.bands} bands and {front.SOURCES} sources; update rtstyle or export the "
-            "bundle again."
+            f"makes {width} features of {count} bands ({end.analysis}) and {front.SOURCES} sources; update rtstyle or "
+            "export the bundle again."
+        )
+    if bundle.hop % (step := description.hop_step(end.analysis)):
+        raise BundleError(
+            f"{bundle.path}: hop = {bundle.hop} does not fit frontend.analysis = {end.analysis}, which needs a multiple of "
+            f"{step}; export the bundle again."
         )
     analysis = stft.describing_window(end.n_fft, bundle.hop)
     rise, synthesis = stft.filter_windows(end.n_fft, bundle.hop)
@@ -34,6 +41,11 @@ def prepare_spectral(memory: Memory, bundle: Bundle, hops: int) -> None:
     kept = ((at.LOWER, lower), (at.WEIGHT, weight), (at.ANALYSIS, analysis), (at.RISE, rise), (at.SYNTHESIS, synthesis))
     for slot, array in kept:
         memory.keep(slot, array)
+    memory.numbers({at.DESCRIBED: count, at.DEPTH: described.levels, at.SPAN: described.weights.shape[1]})
+    memory.keep(at.PLACE, described.place)
+    memory.keep(at.WEIGHTS, described.weights)
+    memory.zeros(at.PAST, (described.levels, description.ROWS, end.n_fft), np.float32)
+    memory.zeros(at.SHARES, (count,), np.float32)
     memory.keep(at.WINDOW_POWER, np.square(analysis, dtype=np.float64).sum(keepdims=True))
     memory.keep(at.SHARE, np.array([1.0 - np.exp(-bundle.hop / (front.GLIDE_SECONDS * bundle.sample_rate))]))
     memory.zeros(at.HISTORIES, (front.SOURCES, end.n_fft), np.float32)
@@ -73,13 +85,14 @@ def analyse_hops(table: Any, x: Any, hops: int) -> None:
     analysis = carray(float32_at(table[at.ANALYSIS]), (n_fft,))
     rise = carray(float32_at(table[at.RISE]), (n_fft,))
     axis = carray(int64_at(table[at.AXIS]), (1,))
-    lower = carray(int64_at(table[at.LOWER]), (bins,))
-    weight = carray(float32_at(table[at.WEIGHT]), (bins,))
+    past = carray(float32_at(table[at.PAST]), (table[at.DEPTH], description.ROWS, n_fft))
+    place = carray(int64_at(table[at.PLACE]), (table[at.DESCRIBED], 3))
+    weights = carray(float32_at(table[at.WEIGHTS]), (table[at.DESCRIBED], table[at.SPAN]))
     seen = carray(complex64_at(table[at.SEEN]), (bins,))
     spectra = carray(complex64_at(table[at.SPECTRA]), (hops, front.SOURCES, bins))
     features = carray(float32_at(table[at.ENTRY]), (hops, width))
     active = carray(int64_at(table[at.ACTIVE]), (hops,))
-    shares = carray(float32_at(table[at.WANTED]), (table[at.BANDS],))
+    shares = carray(float32_at(table[at.SHARES]), (table[at.DESCRIBED],))
     window_power = carray(float64_at(table[at.WINDOW_POWER]), (1,))[0]
     for h in range(hops):
         enter_hop(table, x[h * hop : (h + 1) * hop], clean, pulses, cues, state)
@@ -87,7 +100,8 @@ def analyse_hops(table: Any, x: Any, hops: int) -> None:
             clean, pulses, noise_hop, seeds[:1], histories, analysis, window_power, rise, frame, seen, spectra[h], axis
         )
         front.wander(seeds[1:], speeds, draws, wanderers)
-        front.describe(seen, power, window_power, cues, wanderers, lower, weight, shares, features[h])
+        description.band_shares(clean, power, analysis, window_power, frame, seen, past, place, weights, shares, axis)
+        front.describe(shares, power, cues, wanderers, features[h])
         active[h] = 1 if power > front.ACTIVE_POWER else 0
 
 
@@ -122,6 +136,9 @@ def reset_spectral(table: Any) -> None:
     histories = carray(float32_at(table[at.HISTORIES]), (front.SOURCES * table[at.N_FFT],))
     for i in range(histories.size):
         histories[i] = np.float32(0.0)
+    past = carray(float32_at(table[at.PAST]), (table[at.DEPTH] * description.ROWS * table[at.N_FFT],))
+    for i in range(past.size):
+        past[i] = np.float32(0.0)
     tail = carray(float32_at(table[at.TAIL]), (table[at.SYNTHESIS_SIZE],))
     for i in range(tail.size):
         tail[i] = np.float32(0.0)

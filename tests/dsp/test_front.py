@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from rtstyle.dsp import bands, front, stft
+from rtstyle.dsp import bands, description, front, stft
 from rtstyle.dsp.minphase import phase_per_gain
 
 BANDS = 80
 LOWER, WEIGHT = bands.band_layout(1024, 48000.0, BANDS)
 WANDERERS = np.zeros(front.WANDERERS, np.float32)
 TURN = phase_per_gain(bands.band_spread(LOWER, WEIGHT, BANDS))
+LAYOUT = description.layout("stft", 1024, 48000.0, BANDS)
 WINDOW = stft.describing_window(1024, 64)
 WINDOW_POWER = float(np.sum(WINDOW.astype(np.float64) ** 2))
 
@@ -22,7 +23,11 @@ def features_of(x: np.ndarray) -> np.ndarray:
     features = np.zeros(front.feature_width(BANDS), np.float32)
     power = front.frame_power(spectrum, WINDOW_POWER)
     shares, still = np.zeros(BANDS, np.float32), np.zeros(2, np.float32)
-    front.describe(spectrum, power, WINDOW_POWER, still, WANDERERS, LOWER, WEIGHT, shares, features)
+    past, frame, axis = np.zeros((1, 2, 1024), np.float32), np.zeros(1024, np.float32), np.zeros(1, np.int64)
+    description.band_shares(
+        x[-64:], power, WINDOW, WINDOW_POWER, frame, spectrum, past, LAYOUT.place, LAYOUT.weights, shares, axis
+    )
+    front.describe(shares, power, still, WANDERERS, features)
     return features
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 PROGRAM = """
 import logging, numpy as np
 logging.basicConfig(level=logging.INFO)
-from rtstyle.dsp import ramp, bands
-bands.band_power(np.zeros(5, np.complex64), np.zeros(5, np.int64), np.zeros(5, np.float32), np.zeros(4, np.float32))
+from rtstyle.dsp import front
+front.white(np.ones(1, np.uint64), np.zeros(4, np.float32))
 """
 
 

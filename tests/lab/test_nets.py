@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from rtstyle.dsp import bands, front
+from rtstyle.errors import ParameterError
 from rtstyle.lab.nets.harmonics import LOWEST_PITCH, HarmonicAxis, pitch_code
 from rtstyle.lab.nets.latent import BandSpectrum, LatentNet, LatentShape
 from rtstyle.lab.nets.pqmf import Pqmf
@@ -181,6 +182,46 @@ def test_pitch_code_has_its_top_at_the_semitone() -> None:
 def test_softplus_is_torchs_own() -> None:
     x = torch.linspace(-30.0, 15.0, 200)
     assert torch.allclose(softplus(x), torch.nn.functional.softplus(x), atol=2e-6)
+
+
+def test_partials_are_read_where_they_are_on_the_constant_q_axis() -> None:
+    axis = HarmonicAxis(1024, 48000, 80, "constant-q")
+    centres = axis.centres[None, None]
+    assert axis.bands == 207
+    assert torch.allclose(axis.position(centres[..., :-1]), torch.arange(206.0), atol=2e-3)
+    read = axis.at_partials(centres, torch.full((1, 1, 1), 440.0))[0, 0]
+    assert torch.allclose(read, 220.0 * torch.arange(1.0, 33.0), rtol=2e-3)
+    assert (axis.at_partials(centres, torch.full((1, 1, 1), 40.0))[0, 0, :2] == 55.0).all(), "below the lowest band"
+
+
+def test_flat_gains_answer_a_peak_of_the_input_where_it_is_whatever_describes_it() -> None:
+    for analysis in ("stft", "constant-q"):
+        decoder = SpectralNet(SpectralShape(**SMALL, analysis=analysis)).decoder
+        described = torch.from_numpy(decoder_centres(analysis))
+        gained = torch.from_numpy(decoder_centres("stft"))
+        for pitch in (440.0, 3000.0):
+            skip = torch.zeros(decoder.flatten.in_features)
+            skip[(described - pitch).abs().argmin()] = 1.0
+            damped = decoder.flatten(skip).detach()
+            assert damped.max() <= 0.0
+            assert (gained[damped.argmin()] / pitch).log2().abs() < 0.15
+
+
+def decoder_centres(analysis: str) -> np.ndarray:
+    return SpectralShape(analysis=analysis).centres
+
+
+def test_a_shape_refuses_what_it_does_not_know() -> None:
+    with pytest.raises(ParameterError, match="analysis is 'cqt'; choose one of stft, constant-q"):
+        SpectralShape(analysis="cqt")
+    with pytest.raises(ParameterError, match="hop is 60; constant-q needs a multiple of 8"):
+        SpectralShape(analysis="constant-q", hop=60)
+
+
+def test_a_checkpoint_from_before_the_choice_of_analysis_means_the_stft() -> None:
+    known = SpectralShape().as_dict()
+    del known["analysis"]
+    assert SpectralShape(**known) == SpectralShape(analysis="stft")
 
 
 def test_partials_are_read_and_written_where_they_are() -> None:

@@ -81,7 +81,8 @@ def write_net(
     graphs = export_graphs(net)
     shape = net.shape
     if isinstance(net, SpectralNet):
-        frontend = Frontend(n_fft=shape.n_fft, bands=shape.bands, features=front.feature_width(shape.bands))
+        features = front.feature_width(shape.centres.size)
+        frontend = Frontend(n_fft=shape.n_fft, bands=shape.bands, features=features, analysis=shape.analysis)
         latency = shape.hop
     else:
         frontend, latency = Frontend(), net.latency
@@ -158,11 +159,19 @@ def export_checkpoint(
     )
 
 
-def export_tiny(kind: str, folder: Path, *, name: str, styles: Sequence[str] = STYLES, seed: int = 0) -> Bundle:
+def export_tiny(
+    kind: str,
+    folder: Path,
+    *,
+    name: str,
+    styles: Sequence[str] = STYLES,
+    seed: int = 0,
+    shape: Mapping[str, int | str] | None = None,
+) -> Bundle:
     """A small network with random weights and random styles: in seconds, for tests and as a template. `[control]`"""
     torch.manual_seed(seed)
-    small = {"channels": 16, "latent": 8, "style": 8, "units": 2}
-    net = NETS[kind](SHAPES[kind](**small)).eval()
+    small: dict[str, int | str] = {"channels": 16, "latent": 8, "style": 8, "units": 2}
+    net = NETS[kind](SHAPES[kind](**small | dict(shape or {}))).eval()
     rng = np.random.default_rng(seed)
     draw = [
         (rng.normal(0, 0.3, 8).astype(np.float32), rng.uniform(0.2, 0.6, 8).astype(np.float32))

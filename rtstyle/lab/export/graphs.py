@@ -103,7 +103,7 @@ def export_graphs(net: Net) -> Graphs:
     net.eval()
     frames, shape = 4, net.shape
     latent = isinstance(net, LatentNet)
-    x = torch.randn(3, frames * shape.hop) if latent else torch.randn(frames, front.feature_width(shape.bands))
+    x = torch.randn(3, frames * shape.hop) if latent else torch.randn(frames, front.feature_width(shape.centres.size))
     with torch.no_grad():
         past, later = Past(), Past()
         first, *rest = run_encoder(net, x, past)

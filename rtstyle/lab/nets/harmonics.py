@@ -10,8 +10,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from rtstyle.dsp import bands as erb
 from rtstyle.dsp import excitation
+from rtstyle.dsp.description import STFT, described_centres
 
 PARTIALS = 16
 LN_2 = math.log(2.0)
@@ -38,15 +38,14 @@ def pitch_code(fundamental: Tensor) -> Tensor:
 class HarmonicAxis(nn.Module):
     """Reads band values at the partials, and spreads values given per partial over the bands."""
 
-    def __init__(self, n_fft: int, sample_rate: int, bands: int) -> None:
+    def __init__(self, n_fft: int, sample_rate: int, bands: int, analysis: str = STFT) -> None:
         super().__init__()
-        centres = erb.band_centres(n_fft, sample_rate, bands)
-        spacing = sample_rate / n_fft
-        self.bands = bands
-        self.linear = int((abs(centres[1:] - centres[:-1] - spacing) < 1e-6).sum())  # the first bands are evenly spaced
-        self.spacing = spacing
+        centres = described_centres(analysis, n_fft, sample_rate, bands)
+        self.bands = centres.size
+        self.spacing = sample_rate / n_fft  # of the first bands on the ERB scale; the others are all logarithmic
+        self.linear = int((abs(centres[1:] - centres[:-1] - self.spacing) < 1e-6).sum()) if analysis == STFT else 0
         self.corner = float(centres[self.linear])
-        self.offset = 1.0 / 4.37e-3  # the ERB grows in proportion to frequency + this
+        self.offset = 1.0 / 4.37e-3 if analysis == STFT else 0.0  # the ERB grows in proportion to frequency + this
         self.ratio = float((centres[-1] + self.offset) / (centres[-2] + self.offset))
         self.register_buffer("centres", torch.from_numpy(centres).float(), persistent=False)
         steps = torch.arange(1, 2 * PARTIALS + 1).float() / 2.0
@@ -55,7 +54,7 @@ class HarmonicAxis(nn.Module):
     def position(self, frequency: Tensor) -> Tensor:
         """Place of a frequency in Hz on the axis of bands, 0 .. bands - 1."""
         above = torch.log((frequency.clamp(min=self.corner) + self.offset) / (self.corner + self.offset))
-        below = frequency.clamp(max=self.corner) / self.spacing
+        below = frequency.clamp(max=self.corner) / self.spacing if self.linear else 0.0
         return (below + above / torch.log(torch.tensor(self.ratio))).clamp(0.0, self.bands - 1.001)
 
     @staticmethod

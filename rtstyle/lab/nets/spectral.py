@@ -12,18 +12,22 @@ partial (see `harmonics`).
 import math
 from dataclasses import asdict, dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rtstyle.dsp import bands as erb
 from rtstyle.dsp import front
+from rtstyle.dsp.description import ANALYSES, STFT, described_centres, hop_step
+from rtstyle.errors import ParameterError
 from rtstyle.lab.nets.harmonics import PARTIALS, PITCHES, HarmonicAxis, partial_frequency, pitch_code
 from rtstyle.lab.nets.streaming import CausalConv, DepthwiseConv, Past, StyledUnit, softplus
 
 
 @dataclass(frozen=True)
 class SpectralShape:
-    """Sizes of a spectral network; all of them travel in the checkpoint."""
+    """Sizes of a spectral network; all of them travel in the checkpoint. Raises ParameterError."""
 
     bands: int = 80
     channels: int = 160
@@ -33,9 +37,21 @@ class SpectralShape:
     hop: int = 64
     n_fft: int = 1024
     sample_rate: int = 48000
+    analysis: str = STFT  # what describes the input, see `dsp.description`; the gains' bands are the same for all
 
-    def as_dict(self) -> dict[str, int]:
+    def __post_init__(self) -> None:
+        if self.analysis not in ANALYSES:
+            raise ParameterError(f"analysis is {self.analysis!r}; choose one of {', '.join(ANALYSES)}.")
+        if self.hop % (step := hop_step(self.analysis)):
+            raise ParameterError(f"hop is {self.hop}; {self.analysis} needs a multiple of {step}.")
+
+    def as_dict(self) -> dict[str, int | str]:
         return asdict(self)
+
+    @property
+    def centres(self) -> NDArray[np.float64]:
+        """Centres of the described bands in Hz."""
+        return described_centres(self.analysis, self.n_fft, self.sample_rate, self.bands)
 
 
 def band_spread(n_fft: int, shape: SpectralShape) -> Tensor:
@@ -70,7 +86,7 @@ PACES = len(front.WANDER_SECONDS)
 
 def skip_width(shape: SpectralShape) -> int:
     """Width of what the encoder hands on besides the latent: the features, and the bands read at the partials."""
-    return front.feature_width(shape.bands) + 2 * PARTIALS
+    return front.feature_width(shape.centres.size) + 2 * PARTIALS
 
 
 class SqueezeExcitation(nn.Module):
@@ -90,8 +106,9 @@ class SpectralEncoder(nn.Module):
 
     def __init__(self, shape: SpectralShape) -> None:
         super().__init__()
-        c, self.bands = shape.channels, shape.bands
-        self.axis = HarmonicAxis(shape.n_fft, shape.sample_rate, shape.bands)
+        c = shape.channels
+        self.axis = HarmonicAxis(shape.n_fft, shape.sample_rate, shape.bands, shape.analysis)
+        self.bands = self.axis.bands
         self.stem = CausalConv("stem", skip_width(shape) - front.WANDERERS, c, 1)
         self.vgg = nn.ModuleList([CausalConv("vgg1", c, c // 2, 2), CausalConv("vgg2", c // 2, c // 2, 4)])
         self.expand = nn.Linear(c, c)
@@ -127,7 +144,7 @@ class SpectralDecoder(nn.Module):
     def __init__(self, shape: SpectralShape) -> None:
         super().__init__()
         c, b = shape.channels, shape.bands
-        self.bands = b
+        self.bands, self.described = b, shape.centres.size
         self.embed = nn.Sequential(
             nn.Linear(2 * shape.latent, shape.style), nn.SiLU(), nn.Linear(shape.style, shape.style)
         )
@@ -153,16 +170,19 @@ class SpectralDecoder(nn.Module):
                 own = own / own.norm(dim=1, keepdim=True) / 0.3  # the features carry the walks at that scale
                 self.mixtures.weight[pace * b : (pace + 1) * b, pace * walks : (pace + 1) * walks] = own
         self.flatten = nn.Linear(skip_width(shape), b, bias=False)
-        distance = torch.arange(b)[:, None] - torch.arange(b)[None, :]
+        gained = erb.band_centres(shape.n_fft, shape.sample_rate, b)
+        described = torch.from_numpy(np.interp(shape.centres, gained, np.arange(b))).float()
+        distance = torch.arange(b)[:, None] - described[None, :]
         smooth = torch.exp(-0.5 * (distance / 3.0) ** 2)
         smooth = smooth / smooth.sum(1, keepdim=True)
         with torch.no_grad():
             self.flatten.weight.zero_()
-            self.flatten.weight[:, :b] = -2.0 * smooth  # features are 1 + ln(power) / 8: half of full whitening
+            # features are 1 + ln(power) / 8: half of full whitening
+            self.flatten.weight[:, : self.described] = -2.0 * smooth
 
     def forward(self, styled: Tensor, style: Tensor, amount: Tensor, skip: Tensor, past: Past) -> Tensor:
         embedded = self.embed(style)
-        fundamental = partial_frequency(skip, self.bands)
+        fundamental = partial_frequency(skip, self.described)
         h = self.inner(torch.cat([styled, skip, pitch_code(fundamental).to(styled.dtype)], dim=-1))
         for unit in self.units:
             h = unit(h, embedded, past)

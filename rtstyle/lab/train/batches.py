@@ -16,7 +16,7 @@ from torch import Tensor
 
 from rtstyle.corpus.note import SAMPLE_RATE
 from rtstyle.corpus.pairs import PairCorpus
-from rtstyle.dsp import bands, excitation, front, stft
+from rtstyle.dsp import description, excitation, front, stft
 from rtstyle.dsp.jit import kernel
 
 Samples = NDArray[np.float32]
@@ -48,7 +48,9 @@ class Batch:
 
 
 @kernel
-def _describe_clip(x, hop, sample_rate, window, table, lower, weight, seed, speeds, features, active, audio, heard):
+def _describe_clip(
+    x, hop, sample_rate, window, table, past, place, weights, seed, speeds, features, active, audio, heard
+):
     """Fill features and activity of one clip, as `front.listen` hears it, and, if `heard`, its three sources. `[any]`"""
     n_fft = window.size
     window_power = 0.0
@@ -58,7 +60,7 @@ def _describe_clip(x, hop, sample_rate, window, table, lower, weight, seed, spee
     history = np.zeros(n_fft, dtype=np.float32)
     frame = np.zeros(n_fft, dtype=np.float32)
     seen = np.zeros(n_fft // 2 + 1, dtype=np.complex64)
-    train, shares = np.zeros(hop, dtype=np.float32), np.zeros(lower.max() + 2, dtype=np.float32)
+    train, shares = np.zeros(hop, dtype=np.float32), np.zeros(place.shape[0], dtype=np.float32)
     wanderers, draws = np.zeros(front.WANDERERS, dtype=np.float32), np.zeros(front.WANDERERS, dtype=np.float32)
     cues, axis = np.zeros(excitation.CUES, dtype=np.float32), np.zeros(1, dtype=np.int64)
     before = 0.0
@@ -68,7 +70,8 @@ def _describe_clip(x, hop, sample_rate, window, table, lower, weight, seed, spee
         stft.analyse(history, chunk, window, frame, seen, axis)
         power = front.frame_power(seen, window_power)
         front.wander(seed[1:], speeds, draws, wanderers)
-        front.describe(seen, power, window_power, cues, wanderers, lower, weight, shares, features[t])
+        description.band_shares(chunk, power, window, window_power, frame, seen, past, place, weights, shares, axis)
+        front.describe(shares, power, cues, wanderers, features[t])
         active[t] = np.float32(1.0) if power > front.ACTIVE_POWER else np.float32(0.0)
         if heard:
             level = np.sqrt(power)
@@ -95,11 +98,18 @@ class Analyser:
     """Turns batches of samples into what a network of a given shape sees."""
 
     def __init__(
-        self, kind: str, hop: int, sample_rate: int, n_fft: int = 1024, band_count: int = 80, seed: int = 1
+        self,
+        kind: str,
+        hop: int,
+        sample_rate: int,
+        n_fft: int = 1024,
+        band_count: int = 80,
+        analysis: str = description.STFT,
+        seed: int = 1,
     ) -> None:
-        self.kind, self.hop, self.sample_rate, self.n_fft, self.bands = kind, hop, sample_rate, n_fft, band_count
+        self.kind, self.hop, self.sample_rate, self.n_fft = kind, hop, sample_rate, n_fft
         self.window = stft.describing_window(n_fft, hop)
-        self.lower, self.weight = bands.band_layout(n_fft, sample_rate, band_count)
+        self.layout = description.layout(analysis, n_fft, sample_rate, band_count)
         self.table = excitation.pulse_table()
         self.seed = np.array([seed * 2654435761 + 88172645463325252, seed * 40503 + 12345677], dtype=np.uint64)
         self.speeds = front.wander_speeds(hop, sample_rate)
@@ -107,19 +117,21 @@ class Analyser:
     def clip(self, x: Samples, heard: bool = True) -> Clip:
         """x: float32[batch, samples]. heard: whether a spectral clip's sources are wanted, not its features alone."""
         batch, samples = x.shape
+        described, place, weights, levels = self.layout
         frames, rate = samples // self.hop, float(self.sample_rate)
         active = np.zeros((batch, frames), np.float32)
         audio = np.zeros((batch, front.SOURCES, samples if heard or self.kind == "latent" else 0), np.float32)
         features = np.zeros(
-            (batch, frames, front.feature_width(self.bands) if self.kind == "spectral" else 0), np.float32
+            (batch, frames, front.feature_width(described.size) if self.kind == "spectral" else 0), np.float32
         )
         cues, pulses = np.zeros(excitation.CUES, np.float32), np.zeros(samples, np.float32)
         for b in range(batch):
             if self.kind == "latent":
                 _latent_rows(x[b], self.hop, rate, self.table, self.seed[:1], cues, pulses, active[b], audio[b])
             else:
+                past = np.zeros((levels, description.ROWS, self.n_fft), np.float32)
                 _describe_clip(
-                    *(x[b], self.hop, rate, self.window, self.table, self.lower, self.weight, self.seed, self.speeds),
+                    *(x[b], self.hop, rate, self.window, self.table, past, place, weights, self.seed, self.speeds),
                     *(features[b], active[b], audio[b], heard),
                 )
         return Clip(torch.from_numpy(features), torch.from_numpy(audio), torch.from_numpy(active)[..., None])

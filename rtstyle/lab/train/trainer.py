@@ -54,6 +54,7 @@ class Plan:
 
     kind: str
     minutes: float = 45.0
+    steps: int = 0  # equal ones to compare what takes unequal time; 0: as many as fit into the minutes
     batch: int = 12
     seconds: float = 1.0
     rate: float = 2e-3
@@ -113,7 +114,7 @@ class Trainer:
         corpus: PairCorpus,
         folder: Path,
         *,
-        shape: dict[str, int] | None = None,
+        shape: dict[str, int | str] | None = None,
         device: str = "cpu",
         valid: PairCorpus | None = None,
     ) -> None:
@@ -126,10 +127,9 @@ class Trainer:
         self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=plan.rate, betas=(0.9, 0.98), weight_decay=1e-4)
         self.bank = StyleBank(self.shape.latent)
         self.step, self.trained_seconds = 0, 0.0
-        count = getattr(self.shape, "bands", 80)
-        self.analyser = Analyser(
-            plan.kind, self.shape.hop, self.shape.sample_rate, getattr(self.shape, "n_fft", 1024), count, plan.seed + 1
-        )
+        spectral = isinstance(self.shape, SpectralShape)
+        seen = (self.shape.n_fft, self.shape.bands, self.shape.analysis) if spectral else ()
+        self.analyser = Analyser(plan.kind, self.shape.hop, self.shape.sample_rate, *seen, seed=plan.seed + 1)
         self.valid = valid
         self.adversaries: dict[str, Adversary] = {}
 
@@ -272,7 +272,7 @@ class Trainer:
             together.same_weights(self.adversaries[name].net)
 
     def train(self, report: Callable[[dict[str, float]], None] | None = None) -> None:
-        """Train until the plan's minutes are used up, counting those of earlier runs of the same folder.
+        """Train until the plan's steps or minutes are used up, counting those of earlier runs of the same folder.
 
         Under `together.launch` every process calls it; the first one reports and saves.
         """
@@ -294,7 +294,7 @@ class Trainer:
         start = time.monotonic()
         for batch in batches:
             self.trained_seconds = together.of_first(self.trained_seconds, self.device)
-            progress = self.trained_seconds / (plan.minutes * 60)
+            progress = self.step / plan.steps if plan.steps else self.trained_seconds / (plan.minutes * 60)
             if progress >= 1.0:
                 break
             if plan.snapshots and self.step % plan.snapshots == 0 and first:
