@@ -111,7 +111,7 @@ class Trainer:
         corpus: PairCorpus,
         folder: Path,
         *,
-        shape: dict[str, int] | None = None,
+        shape: dict[str, int | str] | None = None,
         device: str = "cpu",
         valid: PairCorpus | None = None,
     ) -> None:
@@ -219,9 +219,12 @@ class Trainer:
         rate = self.shape.sample_rate
         return band_spread(n_fft, SpectralShape(sample_rate=rate)).to(self.device), hearing(n_fft, rate).to(self.device)
 
-    def loss(self, batch: Batch, sample: bool) -> tuple[Tensor, dict[str, float]]:
-        """Loss of one batch and its parts; the adversary's is added once it has begun."""
-        plan = self.plan
+    def loss(self, batch: Batch, sample: bool, weights: Plan | None = None) -> tuple[Tensor, dict[str, float]]:
+        """Loss of one batch, weighed as in this run's plan or in `weights`, and its parts.
+
+        The adversary's is added once it has begun.
+        """
+        plan = weights or self.plan
         played, divergence, pulses = self.play(batch, sample)
         if plan.kind == "latent":
             sizes, first = WINDOWS, 0
@@ -286,6 +289,15 @@ class Trainer:
             styles=plan.styles,
         )
         log = Log(self.folder, report) if first else None
+        try:
+            self._go_on(batches, log)
+        finally:  # also when `report` ends the run
+            batches.close()
+            if log is not None:
+                log.close()
+
+    def _go_on(self, batches: Batches, log: Log | None) -> None:
+        plan = self.plan
         total: dict[str, float] = {}
         last = saved = time.monotonic()
         begun = self.trained_seconds
@@ -332,14 +344,12 @@ class Trainer:
                 if now - saved > 120:
                     self.save()
                     saved = now
-        batches.close()
         if log is not None:
             self.save()
-            log.close()
 
     @torch.no_grad()
     def validate(self, count: int = 4) -> dict[str, float]:
-        """Loss on held-out libraries and scores with the averaged weights."""
+        """Loss on held-out libraries and scores with the averaged weights, its parts weighed alike in all runs of a family."""
         assert self.valid is not None
         batches = Batches(
             self.valid,
@@ -354,7 +364,10 @@ class Trainer:
         )
         kept = {k: v.clone() for k, v in self.net.state_dict().items()}
         self.net.load_state_dict(self.averaged)
-        total = [float(self.loss(batches.make().to(self.device), sample=False)[0]) for _ in range(count)]
+        self.net.eval()
+        alike = Plan(self.plan.kind)
+        total = [float(self.loss(batches.make().to(self.device), sample=False, weights=alike)[0]) for _ in range(count)]
+        self.net.train()
         self.net.load_state_dict(kept)
         return {"valid": round(sum(total) / len(total), 4)}
 
