@@ -5,8 +5,8 @@
                      \\--------------------------------- skip ------------/
 
 The encoder joins a VGG-like branch (stacked causal convolutions, no pooling, swish) and an MBConv branch (expand,
-depthwise, squeeze-excitation, project), or has one of them alone. Bands see where formants are; what moves with the pitch is read and written per
-partial (see `harmonics`).
+depthwise, squeeze-excitation, project), or has one of them alone. Bands see where formants are; what moves with the pitch
+is read and written per partial (see `harmonics`).
 """
 
 import math

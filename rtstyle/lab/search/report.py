@@ -18,10 +18,7 @@ def front(study: optuna.Study) -> list[FrozenTrial]:
 
 
 def rows(study: optuna.Study) -> list[dict[str, Any]]:
-    """One row per trial, in the order of their numbers: state, whether on the front, objectives, choices, and what else was noted.
-
-    `[control]`
-    """
+    """One row per trial, in the order of their numbers: state, whether none beats it, objectives, choices, notes. `[control]`"""
     best = {trial.number for trial in front(study)}
     found = []
     for trial in study.get_trials(deepcopy=False):

@@ -5,6 +5,7 @@ probability and the share of the pitch that is kept are to be high, the slowest 
 objectives, so `Trial.report` does, after the median rule of D. Golovin et al., "Google Vizier", KDD 2017.
 """
 
+import math
 import statistics
 import threading
 import time
@@ -150,7 +151,7 @@ def _report(study: optuna.Study, trial: optuna.Trial, share: float, loss: float)
     key = f"loss at {share:g}"
     trial.set_user_attr(key, loss)
     finished = study.get_trials(deepcopy=False, states=FINISHED)
-    others = [t.user_attrs[key] for t in finished if key in t.user_attrs]
+    others = [other for t in finished if math.isfinite(other := t.user_attrs.get(key, math.nan))]
     if len(others) >= PRUNED_FROM and not loss <= statistics.median(others):
         raise optuna.TrialPruned
 
