@@ -85,9 +85,11 @@ def search(
     from rtstyle.lab.search.trial import TrainAndListen
 
     console = Console(stderr=True)
+    out = out.resolve()  # workers may run elsewhere
     out.mkdir(parents=True, exist_ok=True)
+    heard = recordings.resolve() if recordings else None
     where = pick_device(device)
-    score = TrainAndListen(corpus, out / "trials", minutes, batch, seed, threads, where, recordings)
+    score = TrainAndListen(corpus.resolve(), out / "trials", minutes, batch, seed, threads, where, heard)
     place = storage or str(out / "journal.log")
     conditions = {"minutes": minutes, "batch": batch, "scored": "recordings" if recordings else "corpus"}
     for trial in run_study(
@@ -103,4 +105,8 @@ def search(
         emit_json({"folder": str(out), "best": best})
         return
     head = ("trial", *report.OBJECTIVES, *(name for name in space(kind, over).choices))
-    print(table([[row.get(name) for name in head] for row in best], head=head))
+    print(table([[_short(row.get(name)) for name in head] for row in best], head=head))
+
+
+def _short(value: object) -> object:
+    return f"{value:.3g}" if isinstance(value, float) else value

@@ -14,6 +14,7 @@ from rtstyle.lab.nets import normalisation as norms
 from rtstyle.lab.nets.normalisation import NORMS, OverBatch, OverTime, normalisation
 from rtstyle.lab.nets.spectral import BRANCHES, SpectralNet, SpectralShape, scaled
 from rtstyle.lab.nets.streaming import Past
+from rtstyle.lab.search.space import FRONTS
 
 SMALL = {"channels": 16, "latent": 8, "style": 8, "units": 1, "bands": 40}
 FRAMES = 24
@@ -57,15 +58,17 @@ def test_splits_do_not_matter_and_no_frame_hears_a_later_one(norm: str, branches
     assert torch.allclose(encode(net, x, [FRAMES])[:, : FRAMES // 2], whole[:, : FRAMES // 2], atol=2e-5)
 
 
-@pytest.mark.parametrize(("norm", "branches", "depth"), CHOICES)
-def test_exported_choices_play_as_torch_does_at_every_block(
-    norm: str, branches: str, depth: int, tmp_path: Path
-) -> None:
-    net = shaken(norm=norm, branches=branches, depth=depth)
+EXPORTED = [{"norm": norm, "branches": branches, "depth": depth} for norm, branches, depth in CHOICES]
+
+
+@pytest.mark.parametrize("choices", [*EXPORTED, *({"norm": "instance", **shape} for shape in FRONTS.values())], ids=str)
+def test_exported_choices_play_as_torch_does_at_every_block(choices: dict[str, int | str], tmp_path: Path) -> None:
+    net = shaken(**choices)
     rng = np.random.default_rng(0)
     styles = [(rng.normal(0, 0.3, 8).astype(np.float32), rng.uniform(0.2, 0.6, 8).astype(np.float32)) for _ in range(2)]
     made = write_net(  # raises BundleError where torch on the whole clip and the stage block by block differ
-        *(net, tmp_path / "tiny"),
+        net,
+        tmp_path / "tiny",
         name="tiny",
         styles=["violin"],
         statistics=styles[:1],

@@ -2,7 +2,8 @@
 
 The storage is an Optuna journal, a file that all share, or any database that Optuna knows. Three objectives: the judge's
 probability and the share of the pitch that is kept are to be high, the slowest blocks fast. Optuna prunes no trial of several
-objectives, so `Trial.report` does, after the median rule of D. Golovin et al., "Google Vizier", KDD 2017.
+objectives, so `_report` does, after the median rule of D. Golovin et al., "Google Vizier", KDD 2017. On a Ray cluster trials
+are tasks of `corpus.farm` that share the storage; Ray Tune would add a second scheduler to that and is not used.
 """
 
 import math
@@ -54,8 +55,17 @@ def open_study(place: str) -> optuna.Study:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         return optuna.create_study(
-            storage=_storage(place), study_name=NAME, directions=list(OBJECTIVES.values()), load_if_exists=True
+            storage=_storage(place),
+            study_name=NAME,
+            sampler=_sampler(0),
+            directions=list(OBJECTIVES.values()),
+            load_if_exists=True,
         )
+
+
+def _sampler(seed: int) -> optuna.samplers.BaseSampler:
+    """Not multivariate: it draws when a value is asked for, so that a trial can have a seed by its number."""
+    return optuna.samplers.TPESampler(seed=seed, multivariate=False)
 
 
 def _storage(place: str) -> BaseStorage:
@@ -125,8 +135,7 @@ def _run_trial(space: Space, score: Score, place: str, trials: int, seed: int, t
     if sum(t.number < trial.number for t in counted(study)) >= trials:  # another process was faster
         study.tell(trial, state=TrialState.FAIL)
         return None
-    # Not multivariate: so it draws when a value is asked for, each trial from a seed of its own.
-    study.sampler = optuna.samplers.TPESampler(seed=seed * 100_003 + trial.number, multivariate=False)
+    study.sampler = _sampler(seed * 100_003 + trial.number)
     with _Alive(trial):
         try:
             scores = score(space.draw(trial), trial.number, partial(_report, study, trial))
