@@ -1,29 +1,40 @@
 """A study finds its front, goes on where it was, is shared by processes, and gives up what is worse than the median."""
 
 import csv
+import json
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import optuna
 import pytest
+import soundfile
+import torch
 from optuna.distributions import IntDistribution
 from optuna.trial import TrialState
 
 from rtstyle.cli.app import run
+from rtstyle.corpus import soundfont
+from rtstyle.corpus.build import Plan as CorpusPlan
+from rtstyle.corpus.build import build
 from rtstyle.errors import BundleError, ParameterError
 from rtstyle.lab.evaluate.inputs import Input
 from rtstyle.lab.export.bundle import export_tiny
 from rtstyle.lab.nets.latent import LatentShape
+from rtstyle.lab.nets.normalisation import NORMS
 from rtstyle.lab.nets.spectral import SpectralShape
 from rtstyle.lab.search import study as studies
 from rtstyle.lab.search.report import front, write_report
 from rtstyle.lab.search.space import CHOICES, FRONTS, Candidate, Space, candidate, space
 from rtstyle.lab.search.study import Scores, counted, fail_the_dead, open_study, run_study
-from rtstyle.lab.search.trial import corpus_inputs, listen
-from rtstyle.lab.train.trainer import Plan
+from rtstyle.lab.search.trial import _Watch, corpus_inputs, listen
+from rtstyle.lab.train.batches import Batches
+from rtstyle.lab.train.trainer import Plan, Trainer
+from tests.corpus.tones import RATE, tone, write_library
+from tests.lab.test_training import Tones
 
 ONE = Space("latent", {"units": IntDistribution(1, 9)})
 Report = Callable[[float, float], None]
@@ -184,6 +195,50 @@ def test_a_bundle_is_scored_alike_every_time(tmp_path: Path) -> None:
     assert 0.5 < one.pitch <= 1.0
     assert one.p99 > 0.0
     assert one.notes["parameters"] == 7
+
+
+@pytest.mark.parametrize("name", FRONTS)
+def test_every_front_end_trains_every_parameter(name: str, tmp_path: Path) -> None:
+    shape = {"channels": 16, "latent": 8, "style": 8, "units": 1, "norm": "switchable", "depth": 3, **FRONTS[name]}
+    trainer = Trainer(Plan("spectral", batch=2, seconds=0.4, styles=()), Tones(), tmp_path, shape=shape)
+    batch = Batches(Tones(), trainer.analyser, size=2, seconds=0.4, seed=1, identity=0.0).make()
+    trainer.loss(batch, sample=True)[0].backward()
+    for name, parameter in trainer.net.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+        assert parameter.grad.abs().max() > 0.0, name
+
+
+def test_the_loss_is_reported_once_for_each_share_of_the_minutes() -> None:
+    trainer = SimpleNamespace(plan=Plan("latent", minutes=1.0), valid=True, trained_seconds=0.0)
+    trainer.validate = lambda: {"valid": trainer.trained_seconds}
+    told: list[tuple[float, float]] = []
+    watch = _Watch(trainer, lambda share, loss: told.append((share, loss)))
+    for seconds in (10.0, 16.0, 20.0, 50.0, 59.0):
+        trainer.trained_seconds = seconds
+        watch({})
+    assert told == [(0.25, 16.0), (0.5, 50.0), (0.75, 50.0)]
+
+
+@pytest.mark.slow
+def test_a_search_trains_exports_and_scores(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(soundfont, "find_font", lambda: None)
+    for instrument in ("violin", "flute", "cello"):
+        write_library(tmp_path / "notes", instrument)
+        soundfile.write(tmp_path / "notes" / instrument / "phrase.wav", tone(64, 2.0), RATE)
+    build(tmp_path / "corpus", tmp_path / "notes", None, CorpusPlan(minutes=0.3, players=3, seconds=6.0))
+    words = ["--corpus", str(tmp_path / "corpus"), "--minutes", "0.05", "--batch", "1", "--over", "norm", "--json"]
+    assert run(["search", str(tmp_path / "study"), *words, "--trials", "1"]) == 0
+    (best,) = json.loads(capsys.readouterr().out)["best"]
+    assert best["state"] == "complete"
+    assert best["norm"] in NORMS
+    assert best["steps"] >= 1
+    assert best["parameters"] > 100_000
+    assert 0.0 <= best["judge"] <= 1.0
+    assert (tmp_path / "study" / "trials.csv").is_file()
+    assert (tmp_path / "study" / "trials" / "0000" / "bundle" / "bundle.toml").is_file()
 
 
 def test_a_search_without_a_corpus_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
