@@ -81,7 +81,7 @@ def search(
     from rtstyle.lab.recipe import pick_device
     from rtstyle.lab.search import report
     from rtstyle.lab.search.space import space
-    from rtstyle.lab.search.study import open_study, run_study
+    from rtstyle.lab.search.study import OBJECTIVES, open_study, run_study
     from rtstyle.lab.search.trial import TrainAndListen
 
     console = Console(stderr=True)
@@ -104,7 +104,7 @@ def search(
     if json:
         emit_json({"folder": str(out), "best": best})
         return
-    head = ("trial", *report.OBJECTIVES, *(name for name in space(kind, over).choices))
+    head = ("trial", *OBJECTIVES, *(name for name in space(kind, over).choices))
     print(table([[_short(row.get(name)) for name in head] for row in best], head=head))
 
 

@@ -4,12 +4,14 @@ import itertools
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
 from rtstyle.dsp import front
 from rtstyle.errors import ParameterError
 from rtstyle.lab.export.bundle import write_net
+from rtstyle.lab.export.graphs import export_graphs
 from rtstyle.lab.nets import normalisation as norms
 from rtstyle.lab.nets.normalisation import NORMS, OverBatch, OverTime, normalisation
 from rtstyle.lab.nets.spectral import BRANCHES, SpectralNet, SpectralShape, scaled
@@ -78,6 +80,13 @@ def test_exported_choices_play_as_torch_does_at_every_block(choices: dict[str, i
     )
     assert made.golden is not None
     assert np.abs(made.golden.audio_out).max() > 1e-3
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_an_untrained_network_is_exported_whole(norm: str) -> None:
+    graphs = export_graphs(SpectralNet(SpectralShape(**SMALL, norm=norm)))
+    for graph in (graphs.encoder, graphs.decoder):
+        onnx.checker.check_model(onnx.load_from_string(graph), full_check=True)
 
 
 @pytest.mark.parametrize("norm", [norm for norm in NORMS if norm != "none"])

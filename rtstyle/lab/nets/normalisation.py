@@ -24,6 +24,8 @@ GROUPS = 8
 MEMORY_FRAMES = 2000.0  # of instance normalisation: 2.7 s at a hop of 64
 PRIOR_FRAMES = 50.0  # of mean 0 and variance 1, which count as already seen
 MOMENTUM = 0.02  # share of a batch in the statistics of batch normalisation
+# Of scales and shifts at first. Of equal parameters torch's ONNX exporter keeps one, and loses the name of another.
+SPREAD = 0.02
 
 Moments = tuple[Tensor, Tensor]  # mean and variance, each of a shape that broadcasts to x
 
@@ -102,8 +104,9 @@ class Normalisation(nn.Module):
         super().__init__()
         self.moments = nn.ModuleList(MOMENTS[kind](name, channels))
         if len(self.moments) > 1:
-            self.shares = nn.Parameter(torch.zeros(2, len(self.moments)))  # of the means, of the variances
-        self.scale, self.shift = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
+            self.shares = nn.Parameter(SPREAD * torch.randn(2, len(self.moments)))  # of the means, of the variances
+        self.scale = nn.Parameter(1.0 + SPREAD * torch.randn(channels))
+        self.shift = nn.Parameter(SPREAD * torch.randn(channels))
 
     def forward(self, x: Tensor, past: Past) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):  # sums over seconds need more than eight bits

@@ -79,10 +79,10 @@ def counted(study: optuna.Study) -> list[FrozenTrial]:
     return [t for t in study.get_trials(deepcopy=False) if t.state != TrialState.FAIL or "failure" in t.user_attrs]
 
 
-def fail_the_dead(study: optuna.Study, silent_seconds: float = SILENT_SECONDS) -> None:
-    """End the trials whose process has given no sign of life for so long. `[control]`"""
+def fail_the_dead(study: optuna.Study) -> None:
+    """End the trials whose process has given no sign of life for SILENT_SECONDS. `[control]`"""
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if time.time() - trial.user_attrs.get("alive", trial.datetime_start.timestamp()) > silent_seconds:
+        if time.time() - trial.user_attrs.get("alive", trial.datetime_start.timestamp()) > SILENT_SECONDS:
             study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
 
 
