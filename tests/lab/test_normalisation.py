@@ -4,7 +4,7 @@ import itertools
 from pathlib import Path
 
 import numpy as np
-import onnx
+import onnxruntime
 import pytest
 import torch
 
@@ -85,8 +85,8 @@ def test_exported_choices_play_as_torch_does_at_every_block(choices: dict[str, i
 @pytest.mark.parametrize("norm", NORMS)
 def test_an_untrained_network_is_exported_whole(norm: str) -> None:
     graphs = export_graphs(SpectralNet(SpectralShape(**SMALL, norm=norm)))
-    for graph in (graphs.encoder, graphs.decoder):
-        onnx.checker.check_model(onnx.load_from_string(graph), full_check=True)
+    session = onnxruntime.InferenceSession(graphs.encoder)  # it refuses a graph that lacks a parameter
+    assert session.get_outputs()[0].name == "latent"
 
 
 @pytest.mark.parametrize("norm", [norm for norm in NORMS if norm != "none"])
