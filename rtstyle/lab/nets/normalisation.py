@@ -22,7 +22,7 @@ from rtstyle.lab.nets.streaming import Past
 EPSILON = 1e-4
 GROUPS = 8
 MEMORY_FRAMES = 2000.0  # of instance normalisation: 2.7 s at a hop of 64
-PRIOR_FRAMES = 50.0  # of mean 0 and variance 1, which count as already seen
+PRIOR_FRAMES = 50.0  # of mean 0 and variance 1, which always count as seen
 MOMENTUM = 0.02  # share of a batch in the statistics of batch normalisation
 # Of scales and shifts at first. Of equal parameters torch's ONNX exporter keeps one, and loses the name of another.
 SPREAD = 0.02
@@ -69,7 +69,7 @@ class OverTime(nn.Module):
         past.keep(self.name, sums[..., -1:, :])
         total, squares, count = sums.split([self.channels, self.channels, 1], dim=-1)
         mean = total / (count + PRIOR_FRAMES)
-        return mean, (squares + PRIOR_FRAMES) / (count + PRIOR_FRAMES) - mean.square()
+        return mean, torch.relu((squares + PRIOR_FRAMES) / (count + PRIOR_FRAMES) - mean.square())
 
 
 class OverBatch(nn.Module):
