@@ -30,14 +30,9 @@ from rtstyle.lab.export.bundle import export_checkpoint
 from rtstyle.lab.nets.spectral import SpectralNet
 from rtstyle.lab.recipe import ORCHESTRA
 from rtstyle.lab.reference import analyser_of
+from rtstyle.lab.search.space import FRONTS
 from rtstyle.lab.train.trainer import Plan, Trainer, load_net
 
-FRONTS: Mapping[str, Mapping[str, int | str]] = {
-    "stft-1024-64": {},
-    "stft-1024-128": {"hop": 128},
-    "stft-2048-128": {"n_fft": 2048, "hop": 128},
-    "constant-q": {"analysis": "constant-q"},
-}
 SMALL: Mapping[str, int | str] = {"channels": 96, "latent": 64, "style": 64, "units": 2}
 STYLES = ("flute", "violin")
 STUDY = ROOT / "benchmarks" / "study"

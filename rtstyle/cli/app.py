@@ -29,6 +29,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("preset", "rtstyle.cli.preset:app", "Save, load and list presets."),
     ("corpus", "rtstyle.cli.corpus:app", "Build training material from recordings and melodies."),
     ("train", "rtstyle.cli.lab:train", "Train a model."),
+    ("search", "rtstyle.cli.search:search", "Search for a network and a training by many short trials."),
     ("export", "rtstyle.cli.lab:export", "Export a trained model as a bundle."),
     ("evaluate", "rtstyle.cli.evaluate:evaluate", "Judge a bundle against its baselines."),
 )

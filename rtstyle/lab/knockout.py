@@ -49,10 +49,13 @@ def pieces(trainer: Trainer) -> dict[str, Callable[[], object]]:
     found: dict[str, Callable[[], object]] = {"the latent as a whole": lambda: _output_is_mean(_last(encoder))}
     found["flutter"] = lambda: _output_is_mean(decoder.mixtures)
     if net.kind == "spectral":
+        if encoder.has_vgg:
+            found["VGG branch of the encoder"] = lambda: _output_is_mean(encoder.vgg[-1])
+        if encoder.has_mbconv:
+            last = encoder.deeper[-1] if encoder.deeper else encoder.project
+            found["MBConv branch of the encoder"] = lambda: _output_is_mean(last)
+            found["squeeze-excitation"] = lambda: _output_is_mean(encoder.gate.excite)
         found |= {
-            "VGG branch of the encoder": lambda: _output_is_mean(encoder.vgg[-1]),
-            "MBConv branch of the encoder": lambda: _output_is_mean(encoder.project),
-            "squeeze-excitation": lambda: _output_is_mean(encoder.gate.excite),
             "bands read at the partials": lambda: _method_is_mean(encoder.axis, "at_partials"),
             "gains per partial": lambda: _method_is_mean(decoder.axis, "over_bands"),
         }
@@ -83,6 +86,7 @@ def knock_out(checkpoint: Path, corpus: Path, count: int) -> list[tuple[str, flo
     plan = Plan(**state["plan"])
     trainer = Trainer(plan, PairCorpus(corpus), checkpoint.parent, shape=state["shape"])
     trainer.net.load_state_dict(state["averaged"])
+    trainer.net.eval()
     trainer.bank.restore(state["bank"])
     valid = PairCorpus(corpus, "valid", same=0.0)
     made = Batches(

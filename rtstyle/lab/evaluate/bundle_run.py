@@ -1,6 +1,7 @@
 """A bundle as it plays: the compiled chain of the stage, block by block, its delay taken off the result."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,14 +26,17 @@ class BundleRun:
     """Renders through an engine with a loaded bundle, and keeps how long each block took. `[control]`
 
     Called as `render(audio, style, amount)` with mono float32 at 48 kHz; returns as many samples, lined up with the input.
-    The driver is `tight` with blocks of `block`, as with a device of that period, but nothing is ever late.
+    The driver is `tight` with blocks of `block`, as with a device of that period, but nothing is ever late. clock: what the
+    blocks are timed by.
     """
 
-    def __init__(self, bundle: Bundle | Path | str, *, block: int = BLOCK) -> None:
+    def __init__(
+        self, bundle: Bundle | Path | str, *, block: int = BLOCK, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
         self.bundle = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
         self.model: LoadedModel = load_model(self.bundle)
         self.styles = self.model.styles
-        self.block = block
+        self.block, self.clock = block, clock
         self.engine = Engine()
         self.engine.prepare(sample_rate=RATE, block=block, channels=1, driver="tight")
         self.engine.set_patient(True)
@@ -103,7 +107,7 @@ class BundleRun:
         for start in range(0, total, self.block):
             if start in due:
                 engine.set_styles(self._weights(due[start]))
-            begin = time.perf_counter()
+            begin = self.clock()
             out[start : start + self.block] = engine.process(padded[start : start + self.block])
-            self.seconds_per_block.append(time.perf_counter() - begin)
+            self.seconds_per_block.append(self.clock() - begin)
         return out[late : late + audio.size]

@@ -85,7 +85,7 @@ def _serialise(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter calls its own TorchScript path deprecated on every call
         torch.onnx.export(
-            step,
+            step.eval(),  # the exporter leaves the network in the mode of the step
             arguments,
             buffer,
             input_names=inputs,

@@ -5,8 +5,8 @@
                      \\--------------------------------- skip ------------/
 
 The encoder joins a VGG-like branch (stacked causal convolutions, no pooling, swish) and an MBConv branch (expand,
-depthwise, squeeze-excitation, project). Bands see where formants are; what moves with the pitch is read and written per
-partial (see `harmonics`).
+depthwise, squeeze-excitation, project), or has one of them alone. Bands see where formants are; what moves with the pitch
+is read and written per partial (see `harmonics`).
 """
 
 import math
@@ -22,12 +22,21 @@ from rtstyle.dsp import front
 from rtstyle.dsp.description import ANALYSES, STFT, described_centres, hop_step
 from rtstyle.errors import ParameterError
 from rtstyle.lab.nets.harmonics import PARTIALS, PITCHES, HarmonicAxis, partial_frequency, pitch_code
+from rtstyle.lab.nets.normalisation import NORMS, normalisation
 from rtstyle.lab.nets.streaming import CausalConv, DepthwiseConv, Past, StyledUnit, softplus
+
+BRANCHES = ("both", "vgg", "mbconv")
+COMPOUND = (1.2, 1.1, 1.15)  # of depth, width and resolution: 1.2 * 1.1^2 * 1.15^2 = 1.92
 
 
 @dataclass(frozen=True)
 class SpectralShape:
-    """Sizes of a spectral network; all of them travel in the checkpoint. Raises ParameterError."""
+    """Sizes and choices of a spectral network; all of them travel in the checkpoint.
+
+    branches: of the encoder, one of BRANCHES; one alone has the width of both. norm: of the encoder, one of NORMS. depth:
+    convolutions of the VGG branch; the MBConv branch has half as many blocks, rounded up. analysis: what describes the
+    input, see `dsp.description`; the gains' bands are the same for all. Raises ParameterError.
+    """
 
     bands: int = 80
     channels: int = 160
@@ -37,11 +46,17 @@ class SpectralShape:
     hop: int = 64
     n_fft: int = 1024
     sample_rate: int = 48000
-    analysis: str = STFT  # what describes the input, see `dsp.description`; the gains' bands are the same for all
+    branches: str = "both"
+    norm: str = "none"
+    depth: int = 2
+    analysis: str = STFT
 
     def __post_init__(self) -> None:
-        if self.analysis not in ANALYSES:
-            raise ParameterError(f"analysis is {self.analysis!r}; choose one of {', '.join(ANALYSES)}.")
+        for name, allowed in (("branches", BRANCHES), ("norm", NORMS), ("analysis", ANALYSES)):
+            if getattr(self, name) not in allowed:
+                raise ParameterError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(allowed)}.")
+        if self.depth < 1:
+            raise ParameterError(f"depth is {self.depth}; give at least 1.")
         if self.hop % (step := hop_step(self.analysis)):
             raise ParameterError(f"hop is {self.hop}; {self.analysis} needs a multiple of {step}.")
 
@@ -52,6 +67,21 @@ class SpectralShape:
     def centres(self) -> NDArray[np.float64]:
         """Centres of the described bands in Hz."""
         return described_centres(self.analysis, self.n_fft, self.sample_rate, self.bands)
+
+
+def scaled(phi: float, base: SpectralShape | None = None) -> dict[str, int]:
+    """Depth, channels and bands of `base` for about 2^phi times its arithmetic. `[any]`
+
+    Depth grows by 1.2^phi, width by 1.1^phi and the resolution, here in bands, by 1.15^phi: M. Tan, Q. V. Le,
+    "EfficientNet", ICML 2019, Eq. 3; channels are a multiple of 8.
+    """
+    base = base or SpectralShape()
+    depth, width, resolution = (factor**phi for factor in COMPOUND)
+    return {
+        "depth": max(1, round(base.depth * depth)),
+        "channels": max(8, 8 * round(base.channels * width / 8)),
+        "bands": round(base.bands * resolution),
+    }
 
 
 def band_spread(n_fft: int, shape: SpectralShape) -> Tensor:
@@ -101,20 +131,65 @@ class SqueezeExcitation(nn.Module):
         return x * torch.sigmoid(self.excite(nn.functional.silu(self.squeeze(x))))
 
 
+def lay_bottleneck(
+    owner: nn.Module, name: str, inputs: int, channels: int, outputs: int, dilation: int, norm: str
+) -> None:
+    """Give `owner` the layers of a mobile inverted bottleneck (MBConv): expand, convolve each channel, gate, project.
+
+    Sources: M. Sandler et al., "MobileNetV2", CVPR 2018; M. Tan, Q. V. Le, "EfficientNet", ICML 2019.
+    """
+    owner.expand = nn.Linear(inputs, channels)
+    owner.expanded = normalisation(norm, f"{name}_expanded", channels)
+    owner.depthwise = DepthwiseConv(name, channels, dilation)
+    owner.convolved = normalisation(norm, f"{name}_convolved", channels)
+    owner.gate = SqueezeExcitation(channels)
+    owner.project = nn.Linear(channels, outputs)
+
+
+def bottleneck(owner: nn.Module, x: Tensor, past: Past) -> Tensor:
+    """Run the layers that `lay_bottleneck` gave to `owner`."""
+    silu = nn.functional.silu
+    h = silu(owner.expanded(owner.expand(x), past))
+    h = silu(owner.convolved(owner.depthwise(h, past), past))
+    return owner.project(owner.gate(h))
+
+
+class Residual(nn.Module):
+    """A mobile inverted bottleneck that is added to its input."""
+
+    def __init__(self, name: str, channels: int, width: int, dilation: int, norm: str) -> None:
+        super().__init__()
+        lay_bottleneck(self, name, width, channels, width, dilation, norm)
+
+    def forward(self, x: Tensor, past: Past) -> Tensor:
+        return x + bottleneck(self, x, past)
+
+
 class SpectralEncoder(nn.Module):
     """features (batch, T, F) -> latent (batch, T, C) and the skip (batch, T, F + 2 PARTIALS); the batch may be missing."""
 
     def __init__(self, shape: SpectralShape) -> None:
         super().__init__()
-        c = shape.channels
+        c, norm = shape.channels, shape.norm
+        width = c // 2 if shape.branches == "both" else c
         self.axis = HarmonicAxis(shape.n_fft, shape.sample_rate, shape.bands, shape.analysis)
         self.bands = self.axis.bands
         self.stem = CausalConv("stem", skip_width(shape) - front.WANDERERS, c, 1)
-        self.vgg = nn.ModuleList([CausalConv("vgg1", c, c // 2, 2), CausalConv("vgg2", c // 2, c // 2, 4)])
-        self.expand = nn.Linear(c, c)
-        self.depthwise = DepthwiseConv("mbconv", c, 8)
-        self.gate = SqueezeExcitation(c)
-        self.project = nn.Linear(c, c // 2)
+        self.stem_norm = normalisation(norm, "stem", c)
+        self.has_vgg, self.has_mbconv = shape.branches != "mbconv", shape.branches != "vgg"
+        if self.has_vgg:
+            names = [f"vgg{i + 1}" for i in range(shape.depth)]
+            inputs = [c] + [width] * (shape.depth - 1)
+            self.vgg = nn.ModuleList(
+                CausalConv(name, before, width, 2 ** (1 + i % 4))
+                for i, (name, before) in enumerate(zip(names, inputs, strict=True))
+            )
+            self.vgg_norms = nn.ModuleList(normalisation(norm, name, width) for name in names)
+        if self.has_mbconv:  # the layers of the first block are the encoder's own: so checkpoints name them
+            lay_bottleneck(self, "mbconv", c, c, width, 8, norm)
+            self.deeper = nn.ModuleList(
+                Residual(f"mbconv{i + 1}", c, width, 2 ** (3 - i % 4), norm) for i in range(1, (shape.depth + 1) // 2)
+            )
         self.join = nn.Linear(c, shape.latent)
 
     def forward(self, features: Tensor, past: Past) -> tuple[Tensor, Tensor]:
@@ -123,13 +198,19 @@ class SpectralEncoder(nn.Module):
         partials = self.axis.at_partials(features[..., : self.bands], fundamental)
         heard, wanderers = features.split([self.bands + front.CUES, front.WANDERERS], dim=-1)
         heard = torch.cat([heard, partials], dim=-1)  # chance is for the decoder alone
-        stem = silu(self.stem(heard, past))
-        vgg = stem
-        for conv in self.vgg:
-            vgg = silu(conv(vgg, past))
-        mobile = silu(self.depthwise(silu(self.expand(stem)), past))
-        mobile = self.project(self.gate(mobile))
-        return self.join(torch.cat([vgg, mobile], dim=-1)), torch.cat([heard, wanderers], dim=-1)
+        stem = silu(self.stem_norm(self.stem(heard, past), past))
+        found = []
+        if self.has_vgg:
+            vgg = stem
+            for conv, norm in zip(self.vgg, self.vgg_norms, strict=True):
+                vgg = silu(norm(conv(vgg, past), past))
+            found.append(vgg)
+        if self.has_mbconv:
+            mobile = bottleneck(self, stem, past)
+            for block in self.deeper:
+                mobile = block(mobile, past)
+            found.append(mobile)
+        return self.join(torch.cat(found, dim=-1)), torch.cat([heard, wanderers], dim=-1)
 
 
 class SpectralDecoder(nn.Module):

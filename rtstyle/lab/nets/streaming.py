@@ -13,8 +13,8 @@ from torch import Tensor, nn
 class Past:
     """What the layers remember between two calls: named tensors in, named tensors out.
 
-    Without `given`, the past is silence (training on whole clips). A layer calls `extend` once per call; the names and
-    the shapes it asked for are the states of the exported graph.
+    Without `given`, the past is silence (training on whole clips). A layer calls `extend`, or `recall` and `keep`, once per
+    call; the names and the shapes that were kept are the states of the exported graph.
     """
 
     def __init__(self, given: Mapping[str, Tensor] | None = None) -> None:
@@ -23,13 +23,20 @@ class Past:
 
     def extend(self, name: str, x: Tensor, length: int) -> Tensor:
         """Return `x` (..., frames, channels) with the last `length` frames of earlier calls before it."""
+        silence = x.new_zeros((*x.shape[:-2], length, x.shape[-1]))
+        joined = torch.cat([self.recall(name, silence), x], dim=-2)
+        self.keep(name, joined[..., -length:, :])
+        return joined
+
+    def recall(self, name: str, silence: Tensor) -> Tensor:
+        """Return what an earlier call kept under a name, or `silence`, which has its shape and type."""
+        return silence if self.given is None else self.given[name].to(silence.dtype)
+
+    def keep(self, name: str, state: Tensor) -> None:
+        """Remember a state (..., rows, width) for the next call."""
         if name in self.kept:
             raise ValueError(f"two layers keep a state named {name!r}")
-        silence = (*x.shape[:-2], length, x.shape[-1])
-        before = self.given[name].to(x.dtype) if self.given is not None else x.new_zeros(silence)
-        joined = torch.cat([before, x], dim=-2)
-        self.kept[name] = joined[..., -length:, :]
-        return joined
+        self.kept[name] = state
 
 
 def softplus(x: Tensor) -> Tensor:

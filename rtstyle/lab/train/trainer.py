@@ -221,9 +221,12 @@ class Trainer:
         rate = self.shape.sample_rate
         return band_spread(n_fft, SpectralShape(sample_rate=rate)).to(self.device), hearing(n_fft, rate).to(self.device)
 
-    def loss(self, batch: Batch, sample: bool) -> tuple[Tensor, dict[str, float]]:
-        """Loss of one batch and its parts; the adversary's is added once it has begun."""
-        plan = self.plan
+    def loss(self, batch: Batch, sample: bool, weights: Plan | None = None) -> tuple[Tensor, dict[str, float]]:
+        """Loss of one batch, weighed as in this run's plan or in `weights`, and its parts.
+
+        The adversary's is added once it has begun.
+        """
+        plan = weights or self.plan
         played, divergence, pulses = self.play(batch, sample)
         if plan.kind == "latent":
             sizes, first = WINDOWS, 0
@@ -288,6 +291,15 @@ class Trainer:
             styles=plan.styles,
         )
         log = Log(self.folder, report) if first else None
+        try:
+            self._go_on(batches, log)
+        finally:  # also when `report` ends the run
+            batches.close()
+            if log is not None:
+                log.close()
+
+    def _go_on(self, batches: Batches, log: Log | None) -> None:
+        plan = self.plan
         total: dict[str, float] = {}
         last = saved = time.monotonic()
         begun = self.trained_seconds
@@ -297,7 +309,7 @@ class Trainer:
             progress = self.step / plan.steps if plan.steps else self.trained_seconds / (plan.minutes * 60)
             if progress >= 1.0:
                 break
-            if plan.snapshots and self.step % plan.snapshots == 0 and first:
+            if plan.snapshots and self.step % plan.snapshots == 0 and log is not None:
                 self.snapshot()
             if not self.adversaries and progress >= plan.adversary_from:
                 self.begin_adversaries()
@@ -336,16 +348,14 @@ class Trainer:
                 if now - saved > 120:
                     self.save()
                     saved = now
-        batches.close()
         if log is not None:
             self.save()
             if plan.snapshots:
                 self.snapshot()
-            log.close()
 
     @torch.no_grad()
     def validate(self, count: int = 4) -> dict[str, float]:
-        """Loss on held-out libraries and scores with the averaged weights."""
+        """Loss on held-out libraries and scores with the averaged weights, its parts weighed alike in all runs of a family."""
         assert self.valid is not None
         batches = Batches(
             self.valid,
@@ -360,7 +370,10 @@ class Trainer:
         )
         kept = {k: v.clone() for k, v in self.net.state_dict().items()}
         self.net.load_state_dict(self.averaged)
-        total = [float(self.loss(batches.make().to(self.device), sample=False)[0]) for _ in range(count)]
+        self.net.eval()
+        alike = Plan(self.plan.kind)
+        total = [float(self.loss(batches.make().to(self.device), sample=False, weights=alike)[0]) for _ in range(count)]
+        self.net.train()
         self.net.load_state_dict(kept)
         return {"valid": round(sum(total) / len(total), 4)}
 

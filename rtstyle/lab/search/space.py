@@ -1,0 +1,105 @@
+"""What a study may choose: networks and trainings of one family, each choice by name with its range."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import BaseTrial
+
+from rtstyle.errors import ParameterError, did_you_mean
+from rtstyle.lab.nets.normalisation import NORMS
+from rtstyle.lab.nets.spectral import BRANCHES, scaled
+
+#: Front ends of the spectral family: what each puts into the shape of a network.
+FRONTS: Mapping[str, Mapping[str, int | str]] = {
+    "stft-1024-64": {"n_fft": 1024, "hop": 64},
+    "stft-1024-128": {"n_fft": 1024, "hop": 128},
+    "stft-2048-128": {"n_fft": 2048, "hop": 128},
+    "constant-q": {"analysis": "constant-q"},
+}
+
+TRAINING: Mapping[str, BaseDistribution] = {
+    "rate": FloatDistribution(5e-4, 5e-3, log=True),
+    "adversary_from": CategoricalDistribution((0.0, 0.3, 1.0)),
+    "flutter": FloatDistribution(0.5, 4.0, log=True),
+    "pulses": FloatDistribution(0.1, 1.0, log=True),
+}
+CHOICES: Mapping[str, Mapping[str, BaseDistribution]] = {
+    "spectral": {
+        "front": CategoricalDistribution(tuple(FRONTS)),
+        "branches": CategoricalDistribution(BRANCHES),
+        "norm": CategoricalDistribution(NORMS),
+        "phi": FloatDistribution(-4.0, 2.0, step=0.5),  # compound scaling: a sixteenth to four times the arithmetic
+        "latent": IntDistribution(32, 160, step=32),
+        "units": IntDistribution(1, 4),
+        **TRAINING,
+    },
+    "latent": {
+        "channels": IntDistribution(96, 320, step=32),
+        "latent": IntDistribution(32, 96, step=16),
+        "units": IntDistribution(2, 5),
+        "taps": IntDistribution(8, 24, step=8),
+        "kl": FloatDistribution(1e-5, 1e-3, log=True),
+        **TRAINING,
+    },
+}
+OF_THE_PLAN = ("rate", "adversary_from", "flutter", "pulses", "kl")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One network and its training: what differs from the family's own shape and plan."""
+
+    kind: str
+    shape: dict[str, int | str] = field(default_factory=dict)
+    plan: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Space:
+    """The choices of a family that a study makes; the others stay as the family has them."""
+
+    kind: str
+    choices: Mapping[str, BaseDistribution]
+
+    def draw(self, trial: BaseTrial) -> Candidate:
+        """Let the sampler of a trial choose. `[control]`"""
+        return candidate(self.kind, {name: _suggest(trial, name, among) for name, among in self.choices.items()})
+
+
+def space(kind: str, over: Sequence[str] = ()) -> Space:
+    """The space of a family over the named choices, or over all of them. Raises ParameterError for others. `[control]`"""
+    choices = CHOICES[kind]
+    for name in over:
+        if name not in choices:
+            raise ParameterError(f"The {kind} family has no choice {name!r}; {did_you_mean(name, list(choices))}")
+    return Space(kind, {name: choices[name] for name in over or choices})
+
+
+def candidate(kind: str, chosen: Mapping[str, Any]) -> Candidate:
+    """The network and the training of some values by the names of CHOICES. `[any]`"""
+    shape: dict[str, int | str] = {}
+    plan: dict[str, float] = {}
+    for name, value in chosen.items():
+        if name == "front":
+            shape |= FRONTS[value]
+        elif name == "phi":
+            shape |= scaled(value)
+        else:
+            (plan if name in OF_THE_PLAN else shape)[name] = value
+    return Candidate(kind, shape, plan)
+
+
+def _suggest(trial: BaseTrial, name: str, among: BaseDistribution) -> Any:
+    if isinstance(among, CategoricalDistribution):
+        return trial.suggest_categorical(name, among.choices)
+    if isinstance(among, IntDistribution):
+        return trial.suggest_int(name, among.low, among.high, step=among.step, log=among.log)
+    assert isinstance(among, FloatDistribution)
+    return trial.suggest_float(name, among.low, among.high, step=among.step, log=among.log)
