@@ -19,6 +19,8 @@ BENCHMARKS = (
     "multisource",
     "accuracy",
     "fronts",
+    "series",
+    "quantised",
     "bundles",
     "callback",
     "soak",

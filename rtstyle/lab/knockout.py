@@ -96,7 +96,7 @@ def knock_out(checkpoint: Path, corpus: Path, count: int) -> list[tuple[str, flo
     rows = [("nothing", held_out_loss(trainer, batches))]
     rows += [(name, held_out_loss(trainer, batches, make())) for name, make in pieces(trainer).items()]
     for batch in batches:
-        batch.voices = batch.voices[1:] + batch.voices[:1]
+        batch.examples = batch.examples[1:] + batch.examples[:1]
         for name in ("features", "audio", "active"):
             setattr(batch.style, name, getattr(batch.style, name).roll(-1, 0))
     return [*rows, ("the right style: another one instead", held_out_loss(trainer, batches))]

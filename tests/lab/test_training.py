@@ -83,6 +83,39 @@ def test_input_and_target_share_room_and_gain() -> None:
     assert any(abs(np.corrcoef(x, y)[0, 1]) > 0.99999 for y in plain)
 
 
+class Libraries(Tones):
+    """The same two, one library each, by the names that a corpus gives them."""
+
+    instruments = ("bright", "dull")
+    voices = ("bright/mine", "dull/mine")
+
+    def sample(self, rng, seconds, sources=None, targets=None, moments=1):  # type: ignore[no-untyped-def]
+        return (*super().sample(rng, seconds)[:2], "dull/mine", "bright/mine")
+
+    def phrase(self, rng, seconds, instrument=None):  # type: ignore[no-untyped-def]
+        return super().phrase(rng, seconds)[0], "bright/mine"
+
+
+def test_an_example_of_a_relative_counts_for_the_instrument_alone(tmp_path: Path) -> None:
+    trainer = Trainer(Plan("spectral", batch=4, seconds=0.4, styles=()), Libraries(), tmp_path, shape=SMALL)
+    given = {"size": 4, "seconds": 0.4, "seed": 1, "identity": 0.0}
+    batch = Batches(Libraries(), trainer.analyser, **given, relatives=1.0).make()
+    assert [example.split("/")[0] for example in batch.examples] == [voice.split("/")[0] for voice in batch.voices]
+    trainer.play(batch, sample=True)
+    assert set(trainer.bank.mean) - {""} <= {"bright", "dull"}
+    own = Batches(Libraries(), trainer.analyser, **given, relatives=1.0, augment=False).make()
+    assert own.examples == own.voices
+
+
+def test_another_recording_differs_in_colour_and_room_and_not_in_its_notes() -> None:
+    augment, tone = Augment(np.random.default_rng(3)), Tones.tone(440.0, 0.5, 0.5)
+    heard = [np.abs(np.fft.rfft(augment.recording(tone))) for _ in range(20)]
+    partials = np.arange(1, 12) * 220  # bins of 2 Hz
+    assert all(found[partials].sum() > 5.0 * found[partials + 110].sum() for found in heard)
+    balance = [20 * np.log10(found[partials[6:]].sum() / found[partials[:3]].sum()) for found in heard]
+    assert np.ptp(balance) > 6.0
+
+
 def test_a_run_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     torch.set_num_threads(1)
     plan = Plan("spectral", minutes=0.04, batch=2, seconds=0.4, styles=())
@@ -154,7 +187,9 @@ def test_loss_hears_what_the_stage_plays(tmp_path: Path) -> None:
     gains = torch.exp(torch.cat([logs, logs.flip(0) - 3.0, torch.full((80,), -30.0)])).expand(1, frames, -1)
     played = filter_sources(trainer.shape, gains[0].numpy(), source_spectra(trainer.analyser, x[0]))
     clip = trainer.analyser.clip(x[:, :-64])
-    batch = Batch(clip, clip, torch.from_numpy(played[64:])[None], ["bright"])  # on stage it comes a hop later
+    batch = Batch(
+        clip, clip, torch.from_numpy(played[64:])[None], ["bright"], ["bright"]
+    )  # on stage it comes a hop later
     for n_fft in (512, 1024, 2048):
         # long after the filters have settled
         power_y, power_t = relative_powers(*trainer.powers(gains[:, :-1], batch, n_fft, 100)[:2])

@@ -42,9 +42,10 @@ class Batch:
     style: Clip
     target: Tensor  # (batch, samples)
     voices: list[str]  # of the targets
+    examples: list[str]  # of the style clips: the target's voice, or its instrument where any library of it was heard
 
     def to(self, device: str) -> "Batch":
-        return Batch(self.x.to(device), self.style.to(device), self.target.to(device), self.voices)
+        return Batch(self.x.to(device), self.style.to(device), self.target.to(device), self.voices, self.examples)
 
 
 @kernel
@@ -164,30 +165,47 @@ class Augment:
         response[0] = 1.0
         return response.astype(np.float32)
 
+    def in_room(self, *parts: Samples) -> list[Samples]:
+        """All of them in one room, or in none."""
+        if self.rng.random() >= 0.5:
+            return list(parts)
+        size = 2 * parts[0].size
+        heard = np.fft.rfft(self.room(parts[0].size), size)
+        return [np.fft.irfft(np.fft.rfft(part, size) * heard)[: part.size].astype(np.float32) for part in parts]
+
+    def by_microphone(self, x: Samples) -> Samples:
+        """Coloured by a microphone, at the same power."""
+        if self.rng.random() >= 0.7:
+            return x
+        power = np.mean(x**2)
+        x = self.colour(x, 8.0)
+        return x * np.float32(np.sqrt(power / (np.mean(x**2) + 1e-12)))
+
+    def noisy(self, x: Samples) -> Samples:
+        """With coloured noise under it."""
+        if self.rng.random() >= 0.5:
+            return x
+        noise = self.colour(self.rng.standard_normal(x.size).astype(np.float32), 10.0)
+        return x + noise * np.float32(10 ** (self.rng.uniform(-85, -50) / 20))
+
     def __call__(self, x: Samples, y: Samples) -> tuple[Samples, Samples]:
-        rng = self.rng
-        if rng.random() < 0.5:
-            size = 2 * x.size
-            heard = np.fft.rfft(self.room(x.size), size)
-            x, y = (np.fft.irfft(np.fft.rfft(part, size) * heard)[: part.size].astype(np.float32) for part in (x, y))
-        if rng.random() < 0.7:
-            power = np.mean(x**2)
-            x = self.colour(x, 8.0)
-            x = x * np.float32(np.sqrt(power / (np.mean(x**2) + 1e-12)))
-        gain = np.float32(10 ** (rng.uniform(-14, 6) / 20))
-        x, y = x * gain, y * gain
-        if rng.random() < 0.5:
-            noise = rng.standard_normal(x.size).astype(np.float32)
-            noise = self.colour(noise, 10.0)
-            x = x + noise * np.float32(10 ** (rng.uniform(-85, -50) / 20))
-        return x.astype(np.float32), y.astype(np.float32)
+        x, y = self.in_room(x, y)
+        x = self.by_microphone(x)
+        gain = np.float32(10 ** (self.rng.uniform(-14, 6) / 20))
+        return self.noisy(x * gain), y * gain
+
+    def recording(self, x: Samples) -> Samples:
+        """The same as another recording would have it: a style is captured from whatever there is."""
+        (x,) = self.in_room(x)
+        return self.noisy(self.by_microphone(x) * np.float32(10 ** (self.rng.uniform(-10, 4) / 20)))
 
 
 class Batches:
     """Endless seeded batches, made by a background thread while the network trains.
 
     identity: share of real phrases that are to stay as they are. chords: share of the pairs with several notes at once, on
-    which the pulses are of no use.
+    which the pulses are of no use. relatives: share of the style clips that come from any library of the target's instrument;
+    without `augment` they are all of the target's own.
     """
 
     def __init__(
@@ -201,6 +219,7 @@ class Batches:
         augment: bool = True,
         identity: float = 0.12,
         chords: float = 0.15,
+        relatives: float = 0.2,
         styles: tuple[str, ...] = (),
         focus: float = 0.75,
         ahead: int = 3,
@@ -210,7 +229,7 @@ class Batches:
         self.corpus, self.analyser, self.size, self.seconds = corpus, analyser, size, seconds
         self.rng = np.random.default_rng(seed)
         self.augment = Augment(self.rng) if augment else None
-        self.identity, self.chords = identity, chords
+        self.identity, self.chords, self.relatives = identity, chords, relatives
         self.queue: queue.Queue[Batch] = queue.Queue(ahead)
         self.stopping = threading.Event()
         self.failure: BaseException | None = None
@@ -220,7 +239,7 @@ class Batches:
         """Make one batch now."""
         hop = self.analyser.hop
         samples = int(self.seconds * self.analyser.sample_rate) // hop * hop
-        xs, ys, styles, voices = [], [], [], []
+        xs, ys, styles, voices, examples = [], [], [], [], []
         for _ in range(self.size):
             draw = self.rng.random()
             if draw < 0.03:  # hiss stays hiss, whatever the style
@@ -242,14 +261,20 @@ class Batches:
                 x, y = x[:samples], y[:samples]
                 if self.augment is not None:
                     x, y = self.augment(x, y)
-            style = self.corpus.style_clip(self.rng, voice, self.seconds)[:samples]
-            style = style * np.float32(10 ** (self.rng.uniform(-10, 4) / 20))
+            example = voice
+            if self.augment is not None and self.rng.random() < self.relatives:
+                example = voice.split("/")[0]
+            style = self.corpus.style_clip(self.rng, example, self.seconds)[:samples]
+            if self.augment is not None:
+                style = self.augment.recording(style)
             xs.append(x)
             ys.append(y)
             styles.append(style)
             voices.append(voice)
+            examples.append(example)
         x, y, style = np.stack(xs), np.stack(ys), np.stack(styles)
-        return Batch(self.analyser.clip(x), self.analyser.clip(style, heard=False), torch.from_numpy(y), voices)
+        clips = self.analyser.clip(x), self.analyser.clip(style, heard=False)
+        return Batch(*clips, torch.from_numpy(y), voices, examples)
 
     def _run(self) -> None:
         try:

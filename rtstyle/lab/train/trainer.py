@@ -147,11 +147,11 @@ class Trainer:
         mean, std = clip_statistics(example, batch.style.active)
         own_mean, own_std = clip_statistics(content, batch.x.active)
         if sample:
-            for i, name in enumerate(batch.voices):
+            for i, name in enumerate(batch.examples):
                 self.bank.update(name, mean[i : i + 1], std[i : i + 1])
             self.bank.update("", own_mean.mean(0, keepdim=True), own_std.square().mean(0, keepdim=True).sqrt())
         chosen_mean, chosen_std = [], []
-        for i, name in enumerate(batch.voices):
+        for i, name in enumerate(batch.examples):
             known = name in self.bank.mean
             from_bank = known and (not sample or torch.rand(()) < 0.6)
             pair = self.bank.get(name) if from_bank else (mean[i : i + 1], std[i : i + 1])
