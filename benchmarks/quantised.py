@@ -4,7 +4,8 @@
 
 Matrix products of both graphs but the first and the last of each get dynamic int8: weights per column, activations measured at
 each call. All else stays float32. Time: both forms in turns through the chain, processor time of a block of 128. Sound: level of
-the difference against the bundle as shipped, and the judge's share for both.
+the difference against the bundle as shipped, and the judge's share for both. A call measures its activations as a whole, so the
+sound depends on the length of the blocks: by how much is in the table, too.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.onnx_model import ONNXModel
 
@@ -23,7 +25,7 @@ from rtstyle.bundle.manifest import DECODER, ENCODER
 from rtstyle.bundle.write import update_bundle
 from rtstyle.lab.evaluate import inputs
 from rtstyle.lab.evaluate.bootstrap import figure
-from rtstyle.lab.evaluate.bundle_run import BLOCK, BundleRun
+from rtstyle.lab.evaluate.bundle_run import BLOCK, FILE_BLOCK, BundleRun
 from rtstyle.lab.evaluate.clips import INSTRUMENTS, RATE, find_clips
 from rtstyle.lab.evaluate.judge import load_judge
 
@@ -77,11 +79,26 @@ def compare(name: str, recordings: Path | None, clips: int, seconds: float) -> d
         }
         found["megabytes"] = {form: round(size / 1e6, 2) for form, size in sizes.items()}
         found["float32_over_int8"] = round(float(np.median(times["float32"]) / np.median(times["int8"])), 3)
+        found["blocks_apart_db"] = {form: blocks_apart_db(run) for form, run in runs.items()}
         if recordings is not None:
             found |= listen(runs, recordings, clips)
         for run in runs.values():
             run.close()
     return found
+
+
+def blocks_apart_db(run: BundleRun) -> float:
+    """Level of what parts a second of noise played in long blocks from the same in short ones, against either."""
+    noise = np.random.default_rng(SEED).normal(0.0, 0.1, RATE).astype(np.float32)
+    longer = BundleRun(run.bundle, block=FILE_BLOCK)
+    short, long = (each(noise, each.styles[0], 1.0) for each in (run, longer))
+    longer.close()
+    return level_db(short - long, short)
+
+
+def level_db(part: NDArray[np.float32], whole: NDArray[np.float32]) -> float:
+    """Power of a part against that of the whole in dB, at least -120."""
+    return round(float(10.0 * np.log10(np.mean(part**2) / (np.mean(whole**2) + 1e-12) + 1e-12)), 2)
 
 
 def listen(runs: dict[str, BundleRun], recordings: Path, clips: int) -> dict[str, object]:
@@ -98,8 +115,7 @@ def listen(runs: dict[str, BundleRun], recordings: Path, clips: int) -> dict[str
             played = {form: run(one.audio, target, 1.0) for form, run in runs.items()}
             for form, audio in played.items():
                 shares[form].append(judge(audio, RATE).share(target, active))
-            difference = played["int8"] - played["float32"]
-            apart_db.append(10.0 * np.log10(np.mean(difference**2) / (np.mean(played["float32"] ** 2) + 1e-12) + 1e-12))
+            apart_db.append(level_db(played["int8"] - played["float32"], played["float32"]))
     return {
         "judge_share": {form: figure(values).as_dict() for form, values in shares.items()},
         "difference_db": figure(apart_db).as_dict(),
