@@ -156,7 +156,7 @@ def _show_screen(rig: Any, until: float | None) -> None:
     from rtstyle.cli.live_screen import screen
 
     def picture() -> Text:
-        return Text("\n".join([*screen(rig.state()), "", "Ctrl-C ends"]), no_wrap=True, overflow="ellipsis")
+        return Text("\n".join([*screen(rig.state()), "", "Ctrl-C ends"]))
 
     with Live(picture(), console=Console(), auto_refresh=False, transient=False) as shown:
         for _ in _ticks(until):

@@ -9,6 +9,7 @@ from rtstyle.rig import RigState
 from rtstyle.units import format_quantity, gain_to_db
 
 BAR = 40
+SHOWN = (("mix", "style.amount", "bypass"), ("input.trim_db", "gate.threshold_db", "output.trim_db"))  # a line each
 _FLOOR_DB = -60.0
 _MESSAGES = 4
 _MESSAGE_SECONDS = 30.0
@@ -20,8 +21,7 @@ def screen(state: RigState, now: float | None = None) -> list[str]:
     lines = [f"{state.model}  {state.style}{'  (changing)' if state.swapping else ''}", ""]
     if state.meters is not None:
         lines += [meter("in ", state.meters.input), meter("out", state.meters.output)]
-    shown = ("mix", "style.amount", "bypass", "input.trim_db", "gate.threshold_db", "output.trim_db")
-    lines += ["", "   ".join(f"{PARAMETERS[id].name} {PARAMETERS[id].format(state.values[id])}" for id in shown), ""]
+    lines += ["", *(values_line(state, ids) for ids in SHOWN), ""]
     lines += [latency_line(state), audio_line(state), health_line(state)]
     if state.midi or state.midi_problem:
         lines.append(
@@ -32,6 +32,11 @@ def screen(state: RigState, now: float | None = None) -> list[str]:
     recent = [message.text for message in state.messages if now - message.time < _MESSAGE_SECONDS]
     lines += ["", *recent[-_MESSAGES:]]
     return lines
+
+
+def values_line(state: RigState, ids: Sequence[str]) -> str:
+    """Parameters with their values, in a line that a terminal of 80 columns holds."""
+    return "   ".join(f"{PARAMETERS[id].name} {PARAMETERS[id].format(state.values[id])}" for id in ids)
 
 
 def status(state: RigState) -> str:

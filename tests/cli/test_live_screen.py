@@ -6,10 +6,10 @@ import pytest
 
 from rtstyle.backends.backend import DeviceLatency
 from rtstyle.backends.player import PlayerState
-from rtstyle.cli.live_screen import BAR, fallbacks, latency_line, meter, screen, status
+from rtstyle.cli.live_screen import BAR, SHOWN, fallbacks, latency_line, meter, screen, status, values_line
 from rtstyle.engine.engine import Faults, Levels, Meters
 from rtstyle.engine.latency import Item, Latency
-from rtstyle.params import defaults
+from rtstyle.params import PARAMETERS, defaults
 from rtstyle.rig import Message, RigState
 
 QUIET = Levels(peak=0.0, rms=0.0, hold=0.0, clipped=False)
@@ -56,6 +56,14 @@ def test_screen_shows_model_style_values_latency_device_and_health() -> None:
     ):
         assert words in shown
     assert "recording" not in shown
+
+
+@pytest.mark.parametrize("end", ["minimum", "maximum"])
+def test_values_fit_a_terminal_of_80_columns(end: str) -> None:
+    extreme = {id: getattr(parameter, end) for id, parameter in PARAMETERS.items()}
+    lines = [values_line(replace(STATE, values=extreme), ids) for ids in SHOWN]
+    assert all(len(line) <= 80 for line in lines)
+    assert set(lines) <= set(screen(replace(STATE, values=extreme), now=1_000.0))
 
 
 def test_items_of_the_latency_add_up_to_the_total() -> None:

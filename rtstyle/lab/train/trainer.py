@@ -4,7 +4,6 @@ A checkpoint holds everything that training and export need: shape, weights, ave
 bank of the styles, the step, the seed and the corpus it saw.
 """
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from rtstyle.lab.nets.streaming import Past, adapt
 from rtstyle.lab.train import together
 from rtstyle.lab.train.adversary import Adversary, EarDiscriminator, SpectrumDiscriminator
 from rtstyle.lab.train.batches import Analyser, Batch, Batches, Clip
+from rtstyle.lab.train.log import Log
 from rtstyle.lab.train.losses import (
     STRIDE_SECONDS,
     flutter_loss,
@@ -80,29 +80,6 @@ def encode(net: Net, clip: Clip, sample: bool = False) -> tuple[Tensor, dict[str
     divergence = 0.5 * (mean.square() + log_variance.exp() - log_variance - 1.0).sum(2).mean()
     latent = mean + torch.randn_like(mean) * torch.exp(0.5 * log_variance) if sample else mean
     return latent, {"bands": bands, "skip": skip}, divergence
-
-
-class Log:
-    """Rows of a run: into log.jsonl, TensorBoard, and to whoever wants them reported."""
-
-    def __init__(self, folder: Path, report: Callable[[dict[str, float]], None] | None) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
-        self.board = SummaryWriter(str(folder / "tensorboard"))
-        self.file = (folder / "log.jsonl").open("a", encoding="utf-8")
-        self.report = report
-
-    def write(self, row: dict[str, float]) -> None:
-        self.file.write(json.dumps(row) + "\n")
-        self.file.flush()
-        for key, value in row.items():
-            self.board.add_scalar(key, value, int(row["step"]))
-        if self.report is not None:
-            self.report(row)
-
-    def close(self) -> None:
-        self.file.close()
-        self.board.close()
 
 
 class Trainer:
