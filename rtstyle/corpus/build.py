@@ -24,6 +24,7 @@ from rtstyle.corpus.note import SAMPLE_RATE
 from rtstyle.corpus.performance import perform
 from rtstyle.corpus.recordings import Recording, by_source, read_recordings
 from rtstyle.corpus.render import apply_db, follow, render
+from rtstyle.corpus.sections import find_sections
 from rtstyle.corpus.shards import DRAFT, finished, pcm16, read_shard, shard_name, write_shard
 from rtstyle.errors import FileError, MissingPartError, RtstyleError
 
@@ -179,6 +180,7 @@ def read_material(material: Material) -> dict[str, tuple[Cast, list[Path]]]:
             "A corpus needs at least two libraries of notes: give a folder of recordings, or install the soundfont: "
             "apt-get install fluidsynth fluid-soundfont-gm"
         )
+    libraries += find_sections(libraries)
     tunes = find_tunes(material.melodies)
     return {members.split: (members, tunes[members.split]) for members in cast(libraries)}
 

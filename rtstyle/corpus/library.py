@@ -25,7 +25,10 @@ FIELDS = ("start", "speak", "body", "stop", "level", "midi", "decay_db")
 
 @dataclass(frozen=True)
 class Library:
-    """The notes of one instrument from one source; `decaying` ones are never looped."""
+    """The notes of one instrument from one source; `decaying` ones are never looped.
+
+    lowest, highest: MIDI pitches between which any is played, however far the notes are; None: within REACH of a note.
+    """
 
     instrument: str
     name: str
@@ -35,6 +38,8 @@ class Library:
     decaying: bool
     pitches: NDArray[np.float64]
     levels: NDArray[np.float64]
+    lowest: float | None = None
+    highest: float | None = None
 
     @property
     def key(self) -> str:
@@ -42,16 +47,23 @@ class Library:
         return f"{self.instrument}/{self.name}"
 
     def covers(self, midi: NDArray[np.float64]) -> bool:
-        """Tell whether every pitch of `midi` lies within REACH semitones of a note. `[any]`"""
+        """Tell whether every pitch of `midi` can be played. `[any]`"""
+        if self.lowest is not None and self.highest is not None:
+            return bool(midi.min() >= self.lowest and midi.max() <= self.highest)
         return bool((np.abs(self.pitches[:, None] - midi[None, :]).min(axis=0) <= REACH).all())
 
     def near(self, midi: float, layer: float, rng: np.random.Generator) -> Note:
         """Return a note near `midi`: within a semitone of the nearest one's distance and within REACH. `[any]`
 
         `layer` (0 the softest recording of a pitch, 1 the loudest) is kept through a performance, so that a line does
-        not jump between ways of playing; the draw prefers notes close to it.
+        not jump between ways of playing; the draw prefers notes close to it. Where `lowest` is given nothing is drawn: it
+        is the nearest pitch, and of its notes the one of that layer. What is to be learnt should be the same each time.
         """
         distance = np.abs(self.pitches - midi)
+        if self.lowest is not None:
+            pitch = round(float(self.pitches[int(distance.argmin())]))
+            same = np.flatnonzero(np.round(self.pitches) == pitch)
+            return self.notes[int(same[np.argsort(self.levels[same])][round(layer * (len(same) - 1))])]
         allowed = np.flatnonzero(distance <= min(max(REACH, distance.min()), distance.min() + 1.0))
         rank = np.argsort(np.argsort(self.levels[allowed])) / max(1, len(allowed) - 1)
         weight = np.exp(-6.0 * np.abs(rank - layer))

@@ -132,12 +132,12 @@ class PairCorpus:
 
         moments: how many of the performance are heard at once; two make a chord of notes of one melody, as loud as one.
 
-        The target's instrument is drawn evenly among `targets`, the source among the other players of the drawn
+        The target is drawn evenly among `targets`, instruments or voices, the source among the other players of the drawn
         performance that `sources` allows; voice is the target's "instrument/library". Both have sound in them.
         Raises ParameterError for names that no performance has, or when no performance joins such a source and target.
         """
         self._known(sources)
-        names = sorted(self._known(targets))
+        names = sorted(self._known(targets, self._performances.names))
         index = self._performances
         for _ in range(20 * TRIES):
             target = names[int(rng.integers(len(names)))]
@@ -216,10 +216,10 @@ class PairCorpus:
         others = [k for k in allowed if players[k] != players[row]]
         return others[int(rng.integers(len(others)))] if others else None
 
-    def _known(self, names: Collection[str] | None) -> Collection[str]:
+    def _known(self, names: Collection[str] | None, besides: Collection[str] = ()) -> Collection[str]:
         if names is None:
             return self.instruments
-        unknown = sorted(set(names) - set(self.instruments))
+        unknown = sorted(set(names) - set(self.instruments) - set(besides))
         if unknown or not names:
             there = ", ".join(self.instruments)
             raise ParameterError(f"No performance has {unknown or 'no instrument'}; there are {there}.")

@@ -23,7 +23,7 @@ class Performance:
 
     chains: the events that are slurred together; targets: one pitch curve in Hz per chain, held beyond its ends;
     releases: the seconds in which the last note of each chain falls silent; f0: the sounding pitch, 0 in rests;
-    dynamics_db: what the leader does.
+    dynamics_db: what the leader does; layer: of all players, from their softest recordings (0) to their loudest (1).
     """
 
     events: tuple[Event, ...]
@@ -32,6 +32,7 @@ class Performance:
     releases: tuple[float, ...]
     f0: NDArray[np.float32]
     dynamics_db: NDArray[np.float64]
+    layer: float
     samples: int
 
 
@@ -109,5 +110,12 @@ def perform(events: list[Event], rng: np.random.Generator) -> Performance:
         gap = following.time - last.time - last.duration
         releases[k] = min(releases[k], max(0.0, gap) + OVERLAP)
     return Performance(
-        tuple(events), tuple(map(tuple, groups)), tuple(targets), tuple(map(float, releases)), f0, dynamics, samples
+        events=tuple(events),
+        chains=tuple(map(tuple, groups)),
+        targets=tuple(targets),
+        releases=tuple(map(float, releases)),
+        f0=f0,
+        dynamics_db=dynamics,
+        layer=float(rng.spawn(1)[0].uniform()),
+        samples=samples,
     )

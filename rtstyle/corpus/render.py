@@ -11,6 +11,9 @@ from rtstyle.corpus.player import play, sinc_table
 
 TABLE = sinc_table()
 NOTE_RMS = 0.1
+LEAD = (
+    5760  # samples by which a note may begin before it speaks: an attack slowed down by octaves takes too long (0.12 s)
+)
 JOIN = 1680  # samples of a crossfade inside a note (35 ms)
 LOUDNESS_WINDOW = 2400  # samples (50 ms)
 FLOOR_DB = -65.0
@@ -28,12 +31,11 @@ def render(
     """
     out = np.zeros(performance.samples, dtype=np.float32)
     files = []
-    layer = float(rng.uniform())
     for group, target, release in zip(performance.chains, performance.targets, performance.releases, strict=True):
         fade = round(rng.uniform(0.015, 0.040) * SAMPLE_RATE)
         for place, index in enumerate(group):
             event = performance.events[index]
-            note = library.near(event.midi, layer, rng)
+            note = library.near(event.midi, performance.layer, rng)
             files.append(note.file)
             on, off = round(event.time * SAMPLE_RATE), round((event.time + event.duration) * SAMPLE_RATE)
             following = fade
@@ -46,7 +48,8 @@ def render(
             if place and not library.decaying:
                 begin, position, fade_in = on - fade // 2, entry(note, rng), fade
             else:
-                begin, position, fade_in = on - round((note.speak - note.start) / pace), float(note.start), 240
+                lead = min((note.speak - note.start) / pace, LEAD)
+                begin, position, fade_in = on - round(lead), note.speak - lead * pace, 240
             if begin < 0:
                 position, begin = position - begin * pace, 0
             play(

@@ -9,22 +9,13 @@ import cyclopts
 import torch
 
 from rtstyle.bundle import Bundle
+from rtstyle.corpus import sections
 from rtstyle.corpus.pairs import PairCorpus
 from rtstyle.errors import FileError, MissingPartError
 from rtstyle.lab.export.bundle import export_checkpoint, export_tiny
 from rtstyle.lab.train.trainer import Plan, Trainer
 
-# One library stands for an instrument: the mean of several is nobody's timbre. Recorded ones, not the soundfont's, and of
-# those one that the judge of `rtstyle evaluate` takes for its instrument: it hears a violin in cello/bigcat-sus.
-ORCHESTRA = {
-    "violin": "violin/mtg",
-    "flute": "flute/ixox",
-    "cello": "cello/flcellogrl",
-    "trumpet": "trumpet/mtg",
-    "clarinet": "clarinet/vsco2",
-    "saxophone": "saxophone/mtg-sopf",
-    "voice": "voice/berklee-female-aa",
-}
+ORCHESTRA = {instrument: f"{instrument}/{sections.NAME}" for instrument in sections.PARTS}
 
 
 @dataclass(frozen=True)
@@ -41,14 +32,14 @@ class Recipe:
     seed: int = 0
     styles: Mapping[str, str] = field(default_factory=lambda: ORCHESTRA)
 
-    def plan(self, minutes: float | None = None) -> Plan:
+    def plan(self, corpus: PairCorpus, minutes: float | None = None) -> Plan:
         return Plan(
             self.kind,
             minutes=minutes or self.minutes,
             batch=self.batch,
             rate=self.rate,
             seed=self.seed,
-            styles=tuple(dict.fromkeys(voice.split("/")[0] for voice in self.styles.values())),
+            styles=tuple(voices_in(corpus, self.styles).values()),
         )
 
 
@@ -95,7 +86,7 @@ def cook(
         )
     pairs = PairCorpus(corpus)
     if checkpoint is None:
-        trainer = Trainer(recipe.plan(minutes), pairs, work, shape=recipe.shape, device=pick_device())
+        trainer = Trainer(recipe.plan(pairs, minutes), pairs, work, shape=recipe.shape, device=pick_device())
         trainer.resume()
         trainer.train(print)
         checkpoint = trainer.checkpoint

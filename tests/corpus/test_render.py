@@ -157,18 +157,18 @@ def test_held_out_libraries_play_in_validation_alone(bright: Library, dark: Libr
     def named(instrument: str, name: str) -> Library:
         return Library(instrument, name, "", "", bright.notes, False, bright.pitches, bright.levels)
 
-    kept = [named("violin", "vsco2"), named("flute", "vsco2"), named("cello", "mtg"), named("clarinet", "fluidr3")]
-    free = [named("violin", "mtg"), named("flute", "ixox"), named("cello", "own"), named("clarinet", "vsco2")]
+    kept = [named("violin", "mtg"), named("flute", "vsco2"), named("cello", "mtg"), named("clarinet", "vsco2")]
+    free = [named("violin", "vsco2"), named("flute", "ixox"), named("cello", "own"), named("clarinet", "fluidr3")]
     train, valid = ensemble.cast(kept + free)
     assert {lib.key for lib in train.libraries} == {lib.key for lib in free}
     assert {lib.key for lib in valid.libraries} == {lib.key for lib in kept}
     assert not valid.seen
-    alone = [named(name, "fluidr3") for name in ("violin", "voice", "clarinet")]
+    alone = [named("violin", "mtg"), named("voice", "fluidr3-ooh"), named("flute", "vsco2")]
     train, valid = ensemble.cast(alone)
     assert len(train.libraries) == len(valid.libraries) == 3
     assert valid.seen
 
 
-def test_the_leader_is_mostly_one_who_decays(bright: Library, dark: Library, plucked: Library) -> None:
+def test_the_leader_is_often_one_who_decays(bright: Library, dark: Library, plucked: Library) -> None:
     leaders = [ensemble.seat_leader([bright, dark, plucked], np.random.default_rng(k))[0].key for k in range(200)]
-    assert 0.7 < leaders.count(plucked.key) / 200 < 0.9
+    assert 0.5 < leaders.count(plucked.key) / 200 < 0.8  # one of three

@@ -20,6 +20,11 @@ from rtstyle.errors import FileError
 
 RATE = 48000
 INSTRUMENTS = ("violin", "flute", "cello", "trumpet", "clarinet", "saxophone", "voice")
+# MIDI pitches at which players are heard; saxophones and voices of all sizes. Beyond them no recording of it exists.
+RANGES = {
+    "violin": (55.0, 100.0), "flute": (59.0, 98.0), "cello": (36.0, 81.0), "trumpet": (52.0, 86.0),
+    "clarinet": (50.0, 94.0), "saxophone": (36.0, 92.0), "voice": (40.0, 84.0),
+}  # fmt: skip
 AUDIO_SUFFIXES = frozenset({".flac", ".wav", ".ogg", ".mp3", ".aif", ".aiff"})
 
 Audio = NDArray[np.float32]

@@ -32,6 +32,7 @@ CHORDAL = {
     "loudness r": "loudness_r",
     "between partials dB": "between_partials_db",
 }
+WITHIN = 0.8  # of a tune's voiced frames
 PURITY = {"harmonic 0.1-2 kHz": "harmonic_share_low", "harmonic 2-10 kHz": "harmonic_share_high", "haze dB": "haze_db"}
 
 
@@ -70,12 +71,20 @@ class Report:
     played_seconds: float = 0.0
 
     def mean(
-        self, name: str, row: str, *, source: str | None = None, target: str | None = None, same: bool = False
+        self,
+        name: str,
+        row: str,
+        *,
+        source: str | None = None,
+        target: str | None = None,
+        same: bool = False,
+        in_range: float = 0.0,
     ) -> Figure:
         """Mean and interval over clips of one figure in one row. Cross-style directions, or with `same` the others.
 
         A clip counts once: its directions are averaged first, since they are no independent draws. Over all targets, the
-        judge's figures leave out those on which its verdict is unusable, as long as any is usable.
+        judge's figures leave out those on which its verdict is unusable, as long as any is usable. in_range: the least
+        share of an input's tune that lies where the target has notes.
         """
         usable = {name for name, entry in self.judge.items() if entry["usable"]}
         judged = usable if usable and target is None and name.startswith("judge_") else None
@@ -85,6 +94,8 @@ class Report:
             if not wanted or (source and entry.source != source) or (target and entry.target != target):
                 continue
             if judged is not None and entry.target not in judged:
+                continue
+            if in_range and not entry.figures.get("in_range", 0.0) >= in_range:
                 continue
             value = entry.figures.get(name, float("nan"))
             if value == value:
@@ -178,17 +189,21 @@ class Report:
         return [*lines, ""]
 
     def _by_target(self) -> list[str]:
-        heads = "| target | copy-content | EQ match | amount 1 | pitch < 50 cents | same instrument judged itself |"
-        lines = ["## Judged target, by target", "", heads, "| --- |" + " --- |" * 5]
-        for name in self.targets:
-            cells = [
-                self.mean("judge_share", row, target=name).text() for row in ("copy-content", "EQ match", "amount 1")
-            ]
-            cells.append(self.mean("pitch_accuracy", "amount 1", target=name).text())
-            cells.append(self.mean("judge_share", "amount 1", target=name, same=True).text())
-            mark = "" if self.judge.get(name, {}).get("usable") else " (verdict unusable)"
-            lines.append(f"| {name}{mark} | " + " | ".join(cells) + " |")
-        return [*lines, ""]
+        heads = [
+            "copy-content", "EQ match", "amount 1", "amount 1, tunes within its range", "pitch < 50 cents",
+            "same instrument judged itself",
+        ]  # fmt: skip
+        lines = ["## Judged target, by target", "", "| target | " + " | ".join(heads) + " |", "| --- |" + " --- |" * 6]
+        for name in (*self.targets, None):
+            rows = ("copy-content", "EQ match", "amount 1")
+            figures = [self.mean("judge_share", row, target=name) for row in rows]
+            figures.append(self.mean("judge_share", "amount 1", target=name, in_range=WITHIN))
+            figures.append(self.mean("pitch_accuracy", "amount 1", target=name))
+            figures.append(self.mean("judge_share", "amount 1", target=name, same=True))
+            mark = "" if name is None or self.judge.get(name, {}).get("usable") else " (verdict unusable)"
+            lines.append(f"| {name or 'all usable'}{mark} | " + " | ".join(one.text() for one in figures) + " |")
+        within = f"Within its range: {100 * WITHIN:.0f} % of the tune where players of the target are heard at all."
+        return [*lines, "", within, ""]
 
     def _second_ear(self) -> list[str]:
         """By target, beside what the same network says of real recordings; none for the instruments that it cannot name."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rtstyle.errors import FileError, ParameterError
 from rtstyle.lab.evaluate import baselines, captures, content, control, fidelity, inputs, spectrum, timbre
-from rtstyle.lab.evaluate.clips import INSTRUMENTS, RATE, Clip, find_clips
+from rtstyle.lab.evaluate.clips import INSTRUMENTS, RANGES, RATE, Clip, find_clips
 from rtstyle.lab.evaluate.inputs import Input
 from rtstyle.lab.evaluate.judge import Judge, Verdict, load_judge
 from rtstyle.lab.evaluate.report import Entry, Report
@@ -52,6 +52,13 @@ QUICK = Plan(
 )  # fmt: skip
 
 
+def in_range(f0: Audio, target: str) -> float:
+    """Share of the voiced frames of an input, f0 in Hz with NaN for the others, that lie where the target has notes."""
+    pitch = 69.0 + 12.0 * np.log2(f0[np.isfinite(f0)] / 440.0)
+    low, high = RANGES.get(target, (0.0, 128.0))
+    return float(np.mean((pitch > low - 0.5) & (pitch < high + 0.5))) if pitch.size else float("nan")
+
+
 @dataclass
 class _Heard:
     """One input with everything that is measured on it once."""
@@ -81,6 +88,7 @@ class Evaluation:
         verdict = self.judge(output, RATE)
         figures = timbre.measure(output, RATE, target, verdict, heard.verdict.audible, self.references[target])
         figures["second_ear"] = tag_probability(output, RATE, target)
+        figures["in_range"] = in_range(heard.content.f0, target)
         if tune:
             figures |= self.content_of(heard, content.measure(output, RATE))
             figures |= fidelity.harmonicity(output, RATE, heard.content.f0)

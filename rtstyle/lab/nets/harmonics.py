@@ -14,6 +14,9 @@ from rtstyle.dsp import excitation
 from rtstyle.dsp.description import STFT, described_centres
 
 PARTIALS = 16
+HALVES = (
+    2 * PARTIALS
+)  # places of the harmonic axis: half a partial, one, one and a half ..; between two partials is the noise
 LN_2 = math.log(2.0)
 LOWEST_PITCH, PITCHES = 30, 72  # MIDI notes of the pitch code: 46 Hz to 2.8 kHz
 
@@ -48,8 +51,7 @@ class HarmonicAxis(nn.Module):
         self.offset = 1.0 / 4.37e-3 if analysis == STFT else 0.0  # the ERB grows in proportion to frequency + this
         self.ratio = float((centres[-1] + self.offset) / (centres[-2] + self.offset))
         self.register_buffer("centres", torch.from_numpy(centres).float(), persistent=False)
-        steps = torch.arange(1, 2 * PARTIALS + 1).float() / 2.0
-        self.register_buffer("places", steps, persistent=False)  # halves: between two partials is the noise
+        self.register_buffer("places", torch.arange(1, HALVES + 1).float() / 2.0, persistent=False)
 
     def position(self, frequency: Tensor) -> Tensor:
         """Place of a frequency in Hz on the axis of bands, 0 .. bands - 1."""
@@ -66,10 +68,13 @@ class HarmonicAxis(nn.Module):
         return torch.gather(values, -1, index) * (1.0 - part) + torch.gather(values, -1, index + 1) * part
 
     def at_partials(self, shares: Tensor, fundamental: Tensor) -> Tensor:
-        """Band values (batch, T, bands) at half a partial, one, one and a half ..: (batch, T, 2 PARTIALS)."""
+        """Band values (batch, T, bands) at half a partial, one, one and a half ..: (batch, T, HALVES)."""
         return self.read(shares, self.position(fundamental * self.places))
 
     def over_bands(self, values: Tensor, fundamental: Tensor) -> Tensor:
-        """Values per partial (batch, T, PARTIALS) over the bands, 0 above the last partial: (batch, T, bands)."""
+        """Values (batch, T, HALVES) at half a partial, one .. over the bands, 0 above the last: (batch, T, bands).
+
+        With values between the partials a filter can take away what an input has there: its bow, its breath, its room.
+        """
         padded = torch.cat([values[..., :1], values, torch.zeros_like(values[..., :1])], dim=-1)
-        return self.read(padded, (self.centres / fundamental).clamp(0.0, PARTIALS + 0.999))
+        return self.read(padded, (2.0 * self.centres / fundamental).clamp(0.0, HALVES + 0.999))

@@ -21,7 +21,7 @@ from rtstyle.dsp import bands as erb
 from rtstyle.dsp import front
 from rtstyle.dsp.description import ANALYSES, STFT, described_centres, hop_step
 from rtstyle.errors import ParameterError
-from rtstyle.lab.nets.harmonics import PARTIALS, PITCHES, HarmonicAxis, partial_frequency, pitch_code
+from rtstyle.lab.nets.harmonics import HALVES, PITCHES, HarmonicAxis, partial_frequency, pitch_code
 from rtstyle.lab.nets.normalisation import NORMS, normalisation
 from rtstyle.lab.nets.streaming import CausalConv, DepthwiseConv, Past, StyledUnit, softplus
 
@@ -116,7 +116,7 @@ PACES = len(front.WANDER_SECONDS)
 
 def skip_width(shape: SpectralShape) -> int:
     """Width of what the encoder hands on besides the latent: the features, and the bands read at the partials."""
-    return front.feature_width(shape.centres.size) + 2 * PARTIALS
+    return front.feature_width(shape.centres.size) + HALVES
 
 
 class SqueezeExcitation(nn.Module):
@@ -166,7 +166,7 @@ class Residual(nn.Module):
 
 
 class SpectralEncoder(nn.Module):
-    """features (batch, T, F) -> latent (batch, T, C) and the skip (batch, T, F + 2 PARTIALS); the batch may be missing."""
+    """features (batch, T, F) -> latent (batch, T, C) and the skip (batch, T, F + HALVES); the batch may be missing."""
 
     def __init__(self, shape: SpectralShape) -> None:
         super().__init__()
@@ -232,8 +232,8 @@ class SpectralDecoder(nn.Module):
         self.axis = HarmonicAxis(shape.n_fft, shape.sample_rate, b)
         self.inner = nn.Linear(shape.latent + skip_width(shape) + PITCHES, c)
         self.units = nn.ModuleList([StyledUnit(f"unit{i}", c, shape.style, 2**i) for i in range(shape.units)])
-        # log gains: of the bands of all three sources, then of the partials of input and pulses
-        self.out = nn.Linear(c, 3 * b + 2 * PARTIALS)
+        # log gains: of the bands of all three sources, then of input and pulses at and between the partials
+        self.out = nn.Linear(c, 3 * b + 2 * HALVES)
         nn.init.normal_(self.out.weight, std=0.3 / c**0.5)
         with torch.no_grad():
             self.out.bias.zero_()
@@ -272,7 +272,7 @@ class SpectralDecoder(nn.Module):
         moved = softplus(self.flutter(h)) * self.mixtures(skip[..., -front.WANDERERS :])
         flutter = sum(moved.float().chunk(PACES, dim=-1))
         over_input, over_pulses = (
-            self.axis.over_bands(part, fundamental) for part in logs[..., 3 * self.bands :].split(PARTIALS, dim=-1)
+            self.axis.over_bands(part, fundamental) for part in logs[..., 3 * self.bands :].split(HALVES, dim=-1)
         )
         input_log = logs[..., : self.bands] + self.flatten(skip).float() + over_input + flutter
         pulses_log = logs[..., self.bands : 2 * self.bands] + over_pulses + flutter

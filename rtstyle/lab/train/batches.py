@@ -224,7 +224,7 @@ class Batches:
         focus: float = 0.75,
         ahead: int = 3,
     ) -> None:
-        self.styles = tuple(s for s in styles if s in corpus.instruments)
+        self.styles = tuple(s for s in styles if s in corpus.instruments or s in corpus.voices)
         self.focus = focus if self.styles else 0.0
         self.corpus, self.analyser, self.size, self.seconds = corpus, analyser, size, seconds
         self.rng = np.random.default_rng(seed)

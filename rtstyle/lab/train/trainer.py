@@ -41,7 +41,7 @@ Net = SpectralNet | LatentNet
 SHAPES = {"spectral": SpectralShape, "latent": LatentShape}
 NETS: dict[str, Callable[..., Net]] = {"spectral": SpectralNet, "latent": LatentNet}
 
-WINDOWS, SHARES = (2048, 1024, 512), (0.25, 0.6, 0.15)  # of the loss, and how often the spectral family uses each
+WINDOWS, SHARES = (2048, 1024, 512), (0.35, 0.5, 0.15)  # of the loss, and how often the spectral family uses each
 ADVERSARY_WINDOW = 1024
 SEEDS_APART = 1_000_003  # of the batches of two processes
 SNAPSHOTS = "snapshots"  # folder of a run: STEP.pt
