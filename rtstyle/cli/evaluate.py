@@ -42,7 +42,7 @@ def evaluate(
     judge
         Weights of another judge than the one that ships.
     out
-        Folder for evaluation.json, evaluation.md and a picture per direction.
+        Folder for evaluation.json, evaluation.md, a picture per direction, and one of them all with a row per target.
     quick
         One short clip of five instruments.
     shallow

@@ -117,4 +117,6 @@ def test_the_command_judges_a_bundle_and_writes_table_and_pictures(folder, tmp_p
     assert document["summary"]["amount 1"]["pitch_accuracy"]["mean"] > 0.99
     assert document["quiet"]["silence_out_db"] < -100
     assert set(document["cost"]) == {"latency_ms", "time_of_block", "peak_memory_mb"}
+    pictures = {path.name for path in (tmp_path / "out").glob("*.png")}
+    assert pictures == {"pairs.png", *(f"{s}-to-{t}.png" for s in ("violin", "flute") for t in ("violin", "flute"))}
     assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".json", ".md", ".png"}

@@ -11,6 +11,7 @@ from rtstyle.lab.evaluate.judge import load_judge
 from rtstyle.lab.evaluate.picture import write_picture
 from rtstyle.lab.evaluate.report import Report
 from rtstyle.lab.evaluate.score import QUICK, Plan, evaluate_render
+from rtstyle.lab.evaluate.sheet import PAIRS, write_sheet
 
 
 def evaluate_bundle(
@@ -27,8 +28,8 @@ def evaluate_bundle(
 ) -> Report:
     """Play a bundle through the engine in every direction and score it. `[control]`
 
-    out: folder for evaluation.json, evaluation.md and SOURCE-to-TARGET.png. tick: called with steps done, steps in all and
-    what is next. Raises BundleError, FileError.
+    out: folder for evaluation.json, evaluation.md, SOURCE-to-TARGET.png, and pairs.png with one direction to each target.
+    tick: called with steps done, steps in all and what is next. Raises BundleError, FileError.
     """
     plan = replace(QUICK if quick else Plan(), shallow=shallow, seed=seed)
     run = BundleRun(bundle, block=block)
@@ -50,4 +51,5 @@ def evaluate_bundle(
         report.write(out, f"Evaluation of {bundle.name}")
         for (source, target), panels in pictures.items():
             write_picture(out / f"{source}-to-{target}.png", panels, RATE, f"{bundle.name}: {source} to {target}")
+        write_sheet(out / PAIRS, pictures, RATE, bundle.name)
     return report

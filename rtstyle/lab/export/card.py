@@ -1,4 +1,4 @@
-"""The documents of a bundle: its card with measured quality and sources, a performance before and after, a picture.
+"""The documents of a bundle: its card with measured quality and sources, a performance before and after, pictures.
 
 python -m rtstyle.lab.export.card models/NAME --evaluation FOLDER [--pieces FILE]
 """
@@ -15,12 +15,17 @@ from rtstyle.bundle import Bundle, load_bundle, update_bundle
 from rtstyle.errors import FileError
 from rtstyle.lab.evaluate.bundle_run import BundleRun
 from rtstyle.lab.evaluate.picture import write_picture
+from rtstyle.lab.evaluate.sheet import PAIRS
 from rtstyle.performance import PERFORMANCE
 
 EXCERPT_SECONDS = 6.0
 KNOCKOUT = (
     "Loss on libraries held out of training, whole and with one piece at a time saying nothing but its mean",
     "(`python -m rtstyle.lab.knockout`): what the network leans on, not what it would have learnt without.",
+)
+COLUMNS = (
+    "Left: the input. Middle: the same in the style of the target, amount 1. Right: a real recording of the target. The",
+    "source of each row is the next one in turn, not the best one. 60 Hz to 16 kHz, 80 dB, one scale.",
 )
 
 
@@ -40,6 +45,9 @@ def card_text(bundle: Bundle, evaluation: Path | None, pieces: Path | None = Non
         if not report.is_file():
             raise FileError(f"{report} is missing; make it by `rtstyle evaluate {bundle.name} --out {evaluation}`.")
         measured = report.read_text(encoding="utf-8").split("\n", 1)[1].strip().replace("\n## ", "\n### ") + "\n"
+    pairs = []
+    if evaluation is not None and (evaluation / PAIRS).is_file():
+        pairs = [f"![each target: before, after and the real thing]({PAIRS})", "", *COLUMNS, ""]
     leaning = []
     if pieces is not None:
         text = pieces.read_text(encoding="utf-8").strip()
@@ -55,8 +63,9 @@ def card_text(bundle: Bundle, evaluation: Path | None, pieces: Path | None = Non
         f"- rebuilt by `{manifest.recipe}` (commit {manifest.commit})",
         f"- licence: {manifest.licence}",
         "",
-        "before.ogg and after.ogg: the packaged performance, and the same in the style of the picture.",
+        "before.ogg and after.ogg: the packaged performance, and the same in the style that spectrogram.png names.",
         "",
+        *pairs,
         "## Measured",
         "",
         measured,
@@ -70,7 +79,11 @@ def card_text(bundle: Bundle, evaluation: Path | None, pieces: Path | None = Non
 
 
 def write_card(folder: Path, evaluation: Path | None = None, pieces: Path | None = None) -> Bundle:
-    """Add card.md, before.ogg, after.ogg and spectrogram.png to a bundle. `[control]`"""
+    """Add card.md, before.ogg, after.ogg and spectrogram.png to a bundle, and pairs.png of the evaluation. `[control]`
+
+    Without an evaluation, or with one of before there were such pictures, the bundle has no pairs.png: one from earlier
+    would not belong to the figures.
+    """
     bundle = load_bundle(folder)
     audio, rate = soundfile.read(PERFORMANCE, dtype="float32")
     excerpt = audio[: int(EXCERPT_SECONDS * rate)]
@@ -89,7 +102,9 @@ def write_card(folder: Path, evaluation: Path | None = None, pieces: Path | None
         }
     finally:
         picture.unlink(missing_ok=True)
-    return update_bundle(folder, documents)
+    if evaluation is not None and (evaluation / PAIRS).is_file():
+        documents[PAIRS] = (evaluation / PAIRS).read_bytes()
+    return update_bundle(folder, documents, remove=[PAIRS])
 
 
 def main(folder: Path, *, evaluation: Path | None = None, pieces: Path | None = None) -> None:
