@@ -15,6 +15,7 @@ from rtstyle.errors import FileError, ParameterError
 app = App(name="corpus", help="Build training material from recordings and melodies.")
 
 STAGES = {
+    "archives": "unpacking",
     "fingerprints": "looking for copies",
     "phrases": "real phrases",
     "libraries": "measuring notes",
@@ -27,7 +28,7 @@ STAGES = {
 def build(
     out: Path,
     *,
-    recordings: Path | None = None,
+    recordings: Annotated[list[Path] | None, Parameter(negative="")] = None,
     melodies: Path | None = None,
     minutes: float = 60.0,
     players: int = 6,
@@ -47,7 +48,9 @@ def build(
         Folder of the corpus; made when missing. An hour takes about 3 GB.
     recordings
         Folder with a manifest.csv, or with one folder per instrument: files named after a pitch (`violin/A4.wav`,
-        `violin/mine/c#5-loud.flac`) are notes, other files are phrases. Without it the soundfont FluidR3 plays alone.
+        `violin/mine/c#5-loud.flac`) are notes, other files are phrases, and all in `environment/` are sounds that stay
+        as they are. Or an archive of such a folder (.zip, .tar, .tar.gz, .tgz, .tar.bz2, .tar.xz), which is unpacked into
+        OUT/archives. May be given several times. Without it the soundfont FluidR3 plays alone.
     melodies
         Folder of MIDI tunes; without it all scores are generated.
     minutes

@@ -1,5 +1,6 @@
 """Training material: recordings -> libraries of measured notes -> performances that several players play in unison.
 
+    archive               -> recordings
     recordings            -> fingerprint -> duplicates (left out)
     recordings, soundfont -> note + pitch (measured, cached) -> library
     tunes, studies        -> score -> performance (pitch curve, dynamics)

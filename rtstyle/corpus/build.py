@@ -5,7 +5,7 @@ are measured, a source's phrases read, a shard of performances rendered. `farm.s
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtstyle.corpus import score, soundfont
+from rtstyle.corpus.archive import find_roots, read_roots
 from rtstyle.corpus.audiofile import read_mono
 from rtstyle.corpus.duplicates import list_copies, prints_jobs, take_prints, without_copies
 from rtstyle.corpus.ensemble import Cast, cast, draw, seat_leader
@@ -22,7 +23,7 @@ from rtstyle.corpus.farm import spread
 from rtstyle.corpus.library import Library, Source, find_sources, load_libraries, measure_source
 from rtstyle.corpus.note import SAMPLE_RATE
 from rtstyle.corpus.performance import perform
-from rtstyle.corpus.recordings import Recording, by_source, read_recordings
+from rtstyle.corpus.recordings import Recording, by_source
 from rtstyle.corpus.render import apply_db, follow, render
 from rtstyle.corpus.sections import find_sections
 from rtstyle.corpus.shards import DRAFT, finished, pcm16, read_shard, shard_name, write_shard
@@ -57,13 +58,13 @@ class Material:
     """What a corpus in `out` is made from: folders of recordings and of MIDI tunes, and a soundfont."""
 
     out: Path
-    recordings: Path | None
+    recordings: tuple[Path, ...]
     melodies: Path | None
     font: Path | None
 
     def listed(self) -> list[Recording]:
         """The recordings, without the copies that were found among them. `[control]`"""
-        return without_copies(read_recordings(self.recordings), self.out) if self.recordings else []
+        return without_copies(read_roots(self.recordings, self.out), self.out)
 
     def sources(self) -> list[Source]:
         """The libraries that can be measured from it. `[control]`"""
@@ -256,7 +257,7 @@ def _rows(folder: Path, name: str) -> int:
 
 def build(
     out: Path,
-    recordings: Path | None = None,
+    recordings: Path | Sequence[Path] | None = None,
     melodies: Path | None = None,
     plan: Plan | None = None,
     tick: Tick = lambda stage, done, total: None,
@@ -266,18 +267,20 @@ def build(
 ) -> None:
     """Build or continue the corpus in `out`: phrases and libraries, then valid and train performances. `[control]`
 
-    What is there stays: a build that was interrupted, or is asked for more minutes, continues where it stopped. workers,
-    ray: as in `farm.spread`; every worker must see the folders under the same paths. Raises RtstyleError subclasses for
-    unusable folders.
+    What is there stays: a build that was interrupted, or is asked for more minutes, continues where it stopped.
+    recordings: folders and archives; the latter are unpacked into `out`. workers, ray: as in `farm.spread`; every worker
+    must see the folders under the same paths. Raises RtstyleError subclasses for unusable folders and archives.
     """
     plan = plan or Plan()
-    out, recordings, melodies = out.resolve(), recordings and recordings.resolve(), melodies and melodies.resolve()
+    out, melodies = out.resolve(), melodies and melodies.resolve()
     out.mkdir(parents=True, exist_ok=True)
     for draft in out.glob(f"*/*{DRAFT}"):  # of a build that was killed
         draft.unlink()
-    material = Material(out, recordings, melodies, soundfont.find_font())
     find_tunes(melodies)  # which says what is wrong with the folder before the long part
-    prints = prints_jobs(read_recordings(recordings), out / "fingerprints") if recordings else []
+    given = [recordings] if isinstance(recordings, Path) else recordings or ()
+    roots = find_roots(given, out, lambda done, total: tick("archives", done, total))
+    material = Material(out, roots, melodies, soundfont.find_font())
+    prints = prints_jobs(read_roots(roots, out), out / "fingerprints")
     fresh = [job for job in prints if not job.cache.is_file()]
     for done, _ in enumerate(spread(take_prints, fresh, workers=workers, ray=ray), 1):
         tick("fingerprints", done, len(fresh))

@@ -3,12 +3,14 @@
 import csv
 import re
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rtstyle.errors import FileError
 
+MANIFEST = "manifest.csv"
+ENVIRONMENT = "environment"  # real sounds that no player plays: kept as they are, like phrases
 SUFFIXES = (".wav", ".flac", ".ogg", ".aif", ".aiff", ".mp3")
 PITCH_NAME = re.compile(r"(?:^|[-_ ])([A-Ga-g])([#bs]?)(-?\d)(?=$|[-_ .])")
 PITCH_CLASS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
@@ -28,7 +30,10 @@ PLAYERS = re.compile("((?:fe)?malevoice-(?:aa|oo))")
 
 @dataclass(frozen=True)
 class Recording:
-    """One file: `kind` is note, phrase or mix; `midi` the labelled pitch of a note; `library` who recorded it."""
+    """One file: `kind` is note, phrase or mix; `midi` the labelled pitch of a note; `library` who recorded it.
+
+    A manifest may also say `environment`, which becomes a phrase of the instrument of that name.
+    """
 
     path: Path
     instrument: str
@@ -49,24 +54,35 @@ def pitch_in(name: str) -> float | None:
 
 
 def read_manifest(path: Path) -> list[Recording]:
-    """Read a manifest.csv with the columns path, instrument, kind [, midi, source, licence, attribution]."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = csv.DictReader(file)
-        missing = {"path", "instrument", "kind"} - set(rows.fieldnames or ())
-        if missing:
-            raise FileError(f"{path} lacks the column(s) {sorted(missing)}; a manifest needs path, instrument, kind.")
-        return [
-            Recording(
-                path=path.parent / row["path"],
-                instrument=row["instrument"],
-                library=row.get("source") or "own",
-                kind=row["kind"],
-                midi=float(row["midi"]) if row.get("midi") else None,
-                licence=row.get("licence") or "",
-                attribution=row.get("attribution") or "",
-            )
-            for row in rows
-        ]
+    """Read a manifest.csv with the columns path, instrument, kind [, midi, source, licence, attribution].
+
+    Raises FileError where it lacks a column or cannot be understood.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(_read_rows(path, csv.DictReader(file)))
+    except (ValueError, csv.Error) as error:
+        raise FileError(
+            f"{path} cannot be read ({error}); give UTF-8 text, all columns, and a number for midi."
+        ) from error
+
+
+def _read_rows(path: Path, rows: "csv.DictReader[str]") -> Iterator[Recording]:
+    missing = {"path", "instrument", "kind"} - set(rows.fieldnames or ())
+    if missing:
+        raise FileError(f"{path} lacks the column(s) {sorted(missing)}; a manifest needs path, instrument, kind.")
+    for row in rows:
+        if None in (row["path"], row["instrument"], row["kind"]):
+            raise ValueError(f"line {rows.line_num} is too short")
+        yield Recording(
+            path=path.parent / row["path"],
+            instrument=row["instrument"],
+            library=row.get("source") or "own",
+            kind=row["kind"],
+            midi=float(row["midi"]) if row.get("midi") else None,
+            licence=row.get("licence") or "",
+            attribution=row.get("attribution") or "",
+        )
 
 
 def read_folder(folder: Path) -> list[Recording]:
@@ -85,6 +101,8 @@ def read_folder(folder: Path) -> list[Recording]:
 
 def arrange(recording: Recording) -> Recording | None:
     """File a recording under the instrument and library it really is, or None when it cannot be played as notes."""
+    if ENVIRONMENT in (recording.kind, recording.instrument.lower()):  # never a note, whatever its name
+        return replace(recording, instrument=ENVIRONMENT, kind="phrase", midi=None)
     if recording.kind != "note":
         return recording
     instrument, library = recording.instrument, recording.library
@@ -123,7 +141,7 @@ def read_recordings(folder: Path) -> list[Recording]:
     """
     if not folder.is_dir():
         raise FileError(f"There is no folder of recordings at {folder}; give one that exists.")
-    manifest = folder / "manifest.csv"
+    manifest = folder / MANIFEST
     listed = read_manifest(manifest) if manifest.is_file() else read_folder(folder)
     kept = [r for r in map(arrange, listed) if r is not None]
     if not kept:

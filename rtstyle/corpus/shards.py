@@ -5,6 +5,7 @@
     OUT/performances/SPLIT-00000012.parquet     a row for each performance: where it lies, who plays, what tune, licences
     OUT/phrases/...                             the same of real phrases, without f0
     OUT/notes/*.npz                             cache of measured notes
+    OUT/archives/...                            recordings of the archives that were given
 
 A manifest is written after its arrays and appears whole or not at all: a shard that has one is complete, and nothing else
 says how far a build got. Full scale is 32767.

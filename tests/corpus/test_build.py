@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tarfile
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import soundfile
 import soxr
 
+from rtstyle.cli.corpus import app as corpus_app
 from rtstyle.cli.corpus import build as build_command
 from rtstyle.corpus import soundfont
 from rtstyle.corpus.build import Material, Plan, build, find_tunes, shards_to_do
@@ -97,6 +99,36 @@ def test_an_interrupted_build_continues_to_the_same_corpus(corpus: Path, materia
     assert kept.stat().st_mtime_ns == stamp
 
 
+def test_an_archive_gives_the_same_corpus_as_its_folder(corpus: Path, material: Path, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "mine.tar.gz", "w:gz") as archive:
+        archive.add(material / "notes", "notes")
+    build(tmp_path / "out", tmp_path / "mine.tar.gz", material / "tunes", PLAN, workers=2)
+    assert contents(tmp_path / "out") == contents(corpus)
+
+
+def test_sources_join_and_sounds_of_the_environment_are_phrases_never_notes(material: Path, tmp_path: Path) -> None:
+    for instrument in ("fiddle", "pipe"):
+        shutil.copytree(material / "notes" / instrument, tmp_path / "mine" / instrument)
+    shutil.copytree(material / "notes" / "horn", tmp_path / "other" / "horn")
+    rng = np.random.default_rng(0)
+    for name in ("A4", "B4", "C5", "D5", "rain"):
+        sound = tone(69, 2.0) + 0.05 * rng.standard_normal(RATE * 2 + 7200).astype(np.float32)
+        (tmp_path / "other" / "environment").mkdir(exist_ok=True)
+        soundfile.write(tmp_path / "other" / "environment" / f"{name}.wav", sound, RATE)
+    archive = Path(shutil.make_archive(str(tmp_path / "other"), "zip", tmp_path / "other"))
+    out = tmp_path / "out"
+    build(out, [tmp_path / "mine", archive], None, replace(PLAN, minutes=0.2))
+    pairs = PairCorpus(out, "train")
+    assert pairs.instruments == ("fiddle", "horn", "pipe")
+    assert pairs.phrase_instruments == ("environment", "pipe")
+    rows = [row for row in read_rows(out / "phrases") if row["instrument"] == "environment"]
+    assert [row["file"].split("/")[-1] for row in rows] == ["A4.wav", "B4.wav", "C5.wav", "D5.wav", "rain.wav"]
+    assert {path.name.split("--")[0] for path in (out / "notes").iterdir()} == {"fiddle", "horn", "pipe"}
+    clip, voice = pairs.phrase(np.random.default_rng(1), 0.5, "environment")
+    assert voice == "environment/own"
+    assert pairs.style_clip(np.random.default_rng(1), voice, 0.5).shape == clip.shape
+
+
 def test_a_copy_is_left_out_whatever_its_level_and_rate(material: Path, tmp_path: Path) -> None:
     shutil.copytree(material / "notes", tmp_path / "notes")
     sound = tone(66, 2.0)
@@ -129,7 +161,7 @@ def test_a_plan_of_millions_is_made_and_resumed_shard_by_shard(tmp_path: Path) -
         rows = [{"id": f"{number}-{k}", "split": "train", "samples": 1, "offset": 0, "players": []} for k in range(16)]
         write_shard(folder, shard_name("train", number), rows, **silence)
     tracemalloc.start()
-    todo = shards_to_do(Material(tmp_path, None, None, None), plan, "train")
+    todo = shards_to_do(Material(tmp_path, (), None, None), plan, "train")
     first = next(todo)
     rest = sum(1 for _ in todo)
     peak = tracemalloc.get_traced_memory()[1]
@@ -248,8 +280,11 @@ def test_rendering_a_font_without_the_program_says_how_to_get_it(monkeypatch: py
 
 
 def test_the_command_builds_and_prints_json(material: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    build_command(tmp_path / "c", recordings=material / "notes", minutes=0.1, players=2, json=True)
+    archive = shutil.make_archive(str(tmp_path / "again"), "zip", material / "notes")
+    given = [str(tmp_path / "c"), "--recordings", str(material / "notes"), "--recordings", archive]
+    corpus_app(["build", *given, "--minutes", "0.1", "--players", "2", "--json"], result_action="return_value")
     summary = json.loads(capsys.readouterr().out)
+    assert (tmp_path / "c" / "duplicates.csv").read_text().count(".wav,") == 3 * 6 + 5
     assert {e["split"] for e in summary["instruments"]} == {"train", "valid"}
     with pytest.raises(ParameterError, match="--players"):
         build_command(tmp_path / "c", players=1)

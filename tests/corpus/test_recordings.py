@@ -54,6 +54,20 @@ def test_a_manifest_is_obeyed_and_techniques_are_told_apart(tmp_path: Path) -> N
     ]
 
 
+def test_sounds_of_the_environment_are_phrases_whatever_their_names(tmp_path: Path) -> None:
+    rows = "a/rain.flac,rain,environment,,f,CC0-1.0,F\nb/A4.wav,Environment,note,69,f,CC0-1.0,F\n"
+    (tmp_path / "manifest.csv").write_text(HEADER + rows)
+    path = tmp_path / "folder" / "Environment" / "city" / "A4.wav"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"")
+    found = [*read_recordings(tmp_path), *read_recordings(tmp_path / "folder")]
+    assert [(r.instrument, r.library, r.kind, r.midi) for r in found] == [
+        ("environment", "f", "phrase", None),
+        ("environment", "f", "phrase", None),
+        ("environment", "city", "phrase", None),
+    ]
+
+
 def test_unusable_folders_are_refused_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="no folder"):
         read_recordings(tmp_path / "missing")
@@ -62,6 +76,10 @@ def test_unusable_folders_are_refused_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text("path,midi\na.wav,3\n")
     with pytest.raises(FileError, match="instrument"):
         read_recordings(tmp_path)
+    for broken in (b"a.wav,cello,note,high\n", b"caf\xe9.wav,cello,note,48\n", b"a.wav\n"):
+        (tmp_path / "manifest.csv").write_bytes(HEADER.encode() + broken)
+        with pytest.raises(FileError, match=r"manifest\.csv cannot be read"):
+            read_recordings(tmp_path)
 
 
 def test_any_rate_and_channel_count_is_read_as_48_khz_mono(tmp_path: Path) -> None:
