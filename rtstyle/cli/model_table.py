@@ -76,7 +76,8 @@ def _row(bundle: Bundle) -> tuple[str, ...]:
     styles = ", ".join(style.id for style in bundle.styles if style.source == "trained")
     size = sum((bundle.path / file).stat().st_size for file in files) / 1e6
     sounds = [f"[{word}]({name}/{word}.ogg)" for word in ("before", "after") if f"{word}.ogg" in files]
-    picture = [f"[picture]({name}/spectrogram.png)"] if "spectrogram.png" in files else []
+    drawn = (("picture", "spectrogram.png"), ("pairs", "pairs.png"))
+    pictures = [f"[{word}]({name}/{file})" for word, file in drawn if file in files]
     page = f"[{name}]({name}/card.md)" if "card.md" in files else f"[{name}]({name}/)"
     return (
         page,
@@ -85,7 +86,7 @@ def _row(bundle: Bundle) -> tuple[str, ...]:
         styles,
         bundle.stereo.replace("_", " "),
         f"{size:.1f} MB",
-        " ".join(sounds + picture),
+        " ".join(sounds + pictures),
     )
 
 

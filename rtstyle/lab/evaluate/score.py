@@ -77,6 +77,7 @@ class Evaluation:
         self.report = Report()
         self.verdicts: dict[tuple[str, str, bool], list[Verdict]] = {}
         self.pictures: dict[tuple[str, str], list[tuple[str, Audio]]] = {}
+        self.pictured_chords: dict[tuple[str, str], bool] = {}
 
     def listen(self, row: str, heard: _Heard, target: str, output: Audio, *, tune: bool) -> None:
         """Add one entry: the output of `row` for one input and target. tune: also track pitch, onsets and loudness."""
@@ -139,7 +140,10 @@ class Evaluation:
         source = heard.input.instrument
         if source == target:
             self.report.same.append({"instrument": target, "clip": heard.input.name, **self.drift(audio, output)})
-        self.pictures.setdefault((source, target), [("input", audio), ("output at amount 1", output)])
+        pair, chords = (source, target), heard.input.chords
+        if pair not in self.pictures or (self.pictured_chords[pair] and not chords):  # a single line shows more
+            self.pictures[pair] = [("input", audio), ("output at amount 1", output)]
+            self.pictured_chords[pair] = chords
         if number >= self.plan.sweep or source == target:
             return
         scores = [heard.verdict.probability(target)]
