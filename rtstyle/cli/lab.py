@@ -54,7 +54,8 @@ def train(
     seed
         Seed of weights and batches.
     styles
-        Instruments of the corpus that most steps aim at; those of the orchestra when not given, or all where it has none.
+        Instruments of the corpus, or single libraries of them as "instrument/library", that most steps aim at; the
+        sections of the orchestra when not given, or all where it has none.
     threads
         Threads of the arithmetic; 0: as many as there are cores.
     device
@@ -72,16 +73,16 @@ def train(
     if minutes <= 0 or batch < 1 or rate <= 0:
         raise ParameterError(f"minutes {minutes}, batch {batch} and rate {rate} must be positive.")
     from rtstyle.corpus.pairs import PairCorpus
-    from rtstyle.lab.recipe import pick_device
+    from rtstyle.lab.recipe import aims_in, pick_device
     from rtstyle.lab.train import together
-    from rtstyle.lab.train.trainer import STYLES, Plan
+    from rtstyle.lab.train.trainer import Plan
 
     where = pick_device(device, threads)
     pairs = PairCorpus(corpus)
-    unknown = sorted(set(styles) - set(pairs.instruments))
+    unknown = sorted(name for name in set(styles) if not pairs.count(name))
     if unknown:
         raise ParameterError(f"The corpus has no {', '.join(unknown)}; it has {', '.join(pairs.instruments)}.")
-    aims = styles or tuple(s for s in STYLES if s in pairs.instruments) or pairs.instruments
+    aims = styles or aims_in(pairs)
     plan = Plan(kind, minutes=minutes, batch=batch, rate=rate, seed=seed, styles=aims, snapshots=snapshots)
     together.launch(together.processes(processes, where), _run, plan, corpus, out, device=where)
     print(out / "checkpoint.pt")
@@ -138,7 +139,7 @@ def export(
     """
     _need_lab()
     from rtstyle.corpus.pairs import PairCorpus
-    from rtstyle.lab.export.bundle import export_checkpoint, export_tiny
+    from rtstyle.lab.export.bundle import export_checkpoint, export_tiny, style_id
 
     if tiny:
         bundle = export_tiny(kind, out, name=out.name)
@@ -154,6 +155,6 @@ def export(
             name=out.name,
             description=description,
             recipe="rtstyle export",
-            styles={voice.replace("/", "-"): voice for voice in styles} or None,
+            styles={style_id(voice): voice for voice in styles} or None,
         )
     print(f"{bundle.path}: {bundle.kind}, {len(bundle.styles)} styles")

@@ -116,9 +116,9 @@ class PairCorpus:
         """Every "instrument/library" of the performances and phrases of this split, sorted."""
         return tuple(sorted({*self._performances.names, *self._phrases.names}))
 
-    def count(self, instrument: str) -> int:
-        """Return in how many performances an instrument plays (each of its players counts)."""
-        return int(self._performances.seats(instrument).size)
+    def count(self, name: str) -> int:
+        """Return in how many performances an instrument or a voice plays (each of its players counts)."""
+        return int(self._performances.seats(name).size)
 
     def sample(
         self,

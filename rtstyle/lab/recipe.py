@@ -39,7 +39,7 @@ class Recipe:
             batch=self.batch,
             rate=self.rate,
             seed=self.seed,
-            styles=tuple(voices_in(corpus, self.styles).values()),
+            styles=aims_in(corpus, self.styles),
         )
 
 
@@ -62,6 +62,11 @@ def voices_in(corpus: PairCorpus, styles: Mapping[str, str] = ORCHESTRA) -> dict
     as a whole.
     """
     return {name: voice if voice in corpus.voices else voice.split("/")[0] for name, voice in styles.items()}
+
+
+def aims_in(corpus: PairCorpus, styles: Mapping[str, str] = ORCHESTRA) -> tuple[str, ...]:
+    """The voices or instruments that training aims at: those of `styles` that play in `corpus`, or all that do."""
+    return tuple(voice for voice in voices_in(corpus, styles).values() if corpus.count(voice)) or corpus.instruments
 
 
 def cook(

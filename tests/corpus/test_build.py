@@ -217,6 +217,12 @@ def test_a_chord_is_the_same_moments_in_source_and_target(corpus: Path) -> None:
     assert not np.allclose(rest, one)
 
 
+def test_a_target_may_be_one_library(corpus: Path) -> None:
+    pairs, rng = PairCorpus(corpus, "train", same=0.0), np.random.default_rng(3)
+    voice = next(name for name in pairs.voices if pairs.count(name))
+    assert {pairs.sample(rng, 0.5, targets=(voice,))[3] for _ in range(5)} == {voice}
+
+
 def test_targets_are_drawn_evenly(corpus: Path) -> None:
     rng = np.random.default_rng(2)
     pairs = PairCorpus(corpus, "train")

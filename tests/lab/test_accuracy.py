@@ -1,7 +1,8 @@
 """The figures of the curve: a style's distortion is the share of its clips that are not taken for it."""
 
 from benchmarks.accuracy import Heard, accepted, distortion, draw, ear, measures
-from rtstyle.lab.recipe import ORCHESTRA, voices_in
+from rtstyle.lab.export.bundle import style_id
+from rtstyle.lab.recipe import ORCHESTRA, aims_in, voices_in
 
 
 def test_shares_count_what_they_name(tmp_path):
@@ -29,3 +30,17 @@ def test_a_style_without_its_library_is_the_instrument():
 
     found = voices_in(Corpus(), {"violin": "violin/mtg", "flute": "flute/ixox"})
     assert found == {"violin": "violin/mtg", "flute": "flute"}
+
+
+def test_training_aims_at_what_plays_and_a_section_is_called_after_its_instrument():
+    class Corpus:
+        voices = ("violin/section", "flute/fluidr3", "voice/vocadito")
+        instruments = ("flute", "harp", "violin")
+
+        def count(self, name):
+            return int(name in ("violin/section", "violin", "flute/fluidr3", "flute", "harp"))
+
+    styles = {"violin": "violin/section", "flute": "flute/section", "voice": "voice/vocadito"}
+    assert aims_in(Corpus(), styles) == ("violin/section", "flute")
+    assert aims_in(Corpus(), {"cello": "cello/section"}) == ("flute", "harp", "violin")
+    assert [style_id(voice) for voice in ("violin/section", "violin/mtg", "flute")] == ["violin", "violin-mtg", "flute"]

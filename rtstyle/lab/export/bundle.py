@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from rtstyle.bundle import Adain, Bundle, Frontend, Golden, Pass, Style, golden_bytes, update_bundle, write_bundle
+from rtstyle.corpus import sections
 from rtstyle.corpus.credits import attribution_text
 from rtstyle.corpus.pairs import PairCorpus
 from rtstyle.dsp import front
@@ -54,6 +55,11 @@ def corpus_statistics(
         found.append(style_statistics(net, clips.astype(np.float32)))
         everything.append(clips[:6])
     return found, style_statistics(net, np.concatenate(everything).astype(np.float32))
+
+
+def style_id(voice: str) -> str:
+    """What a voice is called as a style: "violin/mtg" is violin-mtg, and a section is the instrument. `[any]`"""
+    return voice.removesuffix(f"/{sections.NAME}").replace("/", "-")
 
 
 def commit_of(folder: Path) -> str:
@@ -138,12 +144,12 @@ def export_checkpoint(
     """Export the averaged weights of a checkpoint. `[control]`
 
     styles: by name the voice of the corpus that it is ("instrument/library", or "instrument" for the mean of its
-    libraries); None: the instruments that training aimed at. Raises ParameterError for a voice that the corpus lacks.
+    libraries); None: what training aimed at. Raises ParameterError for a voice that the corpus lacks.
     """
     net, _, state = load_net(checkpoint)
     plan = state["plan"]
     if styles is None:
-        styles = {name: name for name in plan["styles"]}
+        styles = {style_id(voice): voice for voice in plan["styles"]}
     statistics, neutral = corpus_statistics(net, corpus, list(styles.values()))
     trained = f"{state['step']} steps in {state['trained_seconds'] / 60:.0f} minutes, seed {plan['seed']}, batch {plan['batch']}"
     return write_net(

@@ -17,7 +17,7 @@ from rtstyle.lab.evaluate.clips import RATE, find_clips
 from rtstyle.lab.evaluate.inputs import Input, choose_inputs, held_out, level
 from rtstyle.lab.evaluate.judge import load_judge
 from rtstyle.lab.export.bundle import export_checkpoint
-from rtstyle.lab.recipe import ORCHESTRA
+from rtstyle.lab.recipe import aims_in
 from rtstyle.lab.search.space import Candidate
 from rtstyle.lab.search.study import Scores
 from rtstyle.lab.train.trainer import STYLES, Plan, Trainer
@@ -52,14 +52,17 @@ class TrainAndListen:
     def __call__(self, candidate: Candidate, number: int, report: Callable[[float, float], None]) -> Scores:
         torch.set_num_threads(self.threads)
         pairs = PairCorpus(self.corpus)
-        aims = tuple(style for style in STYLES if style in pairs.instruments) or pairs.instruments
         plan = Plan(
-            candidate.kind, minutes=self.minutes, batch=self.batch, seed=self.seed, styles=aims, **candidate.plan
+            candidate.kind,
+            minutes=self.minutes,
+            batch=self.batch,
+            seed=self.seed,
+            styles=aims_in(pairs),
+            **candidate.plan,
         )
         folder = self.folder / f"{number:04d}"
         trainer = Trainer(plan, pairs, folder, shape=candidate.shape, device=self.device, valid=self._valid())
         trainer.train(_Watch(trainer, report))
-        voices = {style: ORCHESTRA.get(style, style) for style in aims}
         bundle = export_checkpoint(
             trainer.checkpoint,
             pairs,
@@ -67,7 +70,6 @@ class TrainAndListen:
             name=f"trial-{number:04d}",
             description="A trial of a study.",
             recipe="rtstyle search",
-            styles={style: voice if voice in pairs.voices else style for style, voice in voices.items()},
         )
         size = sum(parameter.numel() for parameter in trainer.net.parameters())
         return listen(bundle, self._inputs(pairs), {"parameters": size, "steps": trainer.step})

@@ -205,7 +205,8 @@ class Batches:
 
     identity: share of real phrases that are to stay as they are. chords: share of the pairs with several notes at once, on
     which the pulses are of no use. relatives: share of the style clips that come from any library of the target's instrument;
-    without `augment` they are all of the target's own.
+    without `augment` they are all of the target's own. styles: instruments or voices that `focus` of the targets are; of a
+    voice that the corpus lacks, its instrument.
     """
 
     def __init__(
@@ -224,7 +225,8 @@ class Batches:
         focus: float = 0.75,
         ahead: int = 3,
     ) -> None:
-        self.styles = tuple(s for s in styles if s in corpus.instruments or s in corpus.voices)
+        known = [style if corpus.count(style) else style.split("/")[0] for style in styles]
+        self.styles = tuple(dict.fromkeys(style for style in known if corpus.count(style)))
         self.focus = focus if self.styles else 0.0
         self.corpus, self.analyser, self.size, self.seconds = corpus, analyser, size, seconds
         self.rng = np.random.default_rng(seed)
