@@ -19,6 +19,7 @@ BENCHMARKS = (
     "multisource",
     "accuracy",
     "fronts",
+    "registers",
     "series",
     "quantised",
     "bundles",
