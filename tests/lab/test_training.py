@@ -32,6 +32,9 @@ class Tones:
 
     instruments = voices = ("bright", "dull")
 
+    def count(self, name: str) -> int:
+        return int(name in (*self.instruments, *self.voices))
+
     @staticmethod
     def tone(pitch: float, seconds: float, decay: float) -> np.ndarray:
         time = np.arange(int(seconds * 48000)) / 48000
