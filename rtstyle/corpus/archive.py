@@ -31,6 +31,8 @@ PIECE = 1 << 20
 BLOCK = 512  # of a tar file, which ends with two of zeros
 
 Tick = Callable[[int, int], None]  # files done, total
+# What the standard library raises on damaged or unknown data; a zip's bad header is a ValueError, an unknown method of
+# compression a NotImplementedError.
 BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, ValueError)
 
 

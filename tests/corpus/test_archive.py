@@ -107,9 +107,7 @@ def test_folders_and_archives_join_and_each_file_is_there_once(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("ending", [".zip", ".tar.gz"])
-@pytest.mark.parametrize(
-    "name", ["../evil.wav", "violin/../../evil.wav", "/tmp/evil.wav", "..\\evil.wav", "C:\\evil.wav"]
-)
+@pytest.mark.parametrize("name", ["../evil.wav", "violin/../../evil.wav", "/evil.wav", "..\\evil.wav", "C:\\evil.wav"])
 def test_what_reaches_outside_is_refused_whole(name: str, ending: str, tmp_path: Path) -> None:
     path = pack(tmp_path / f"x{ending}", FILES | {name: b"1"})
     with pytest.raises(FileError, match=r"outside its folder.*pack it again"):
