@@ -16,7 +16,7 @@ from rtstyle.backends.link import AudioLink
 from rtstyle.backends.player import Player, PlayerState
 from rtstyle.backends.recorder import Recorder
 from rtstyle.bundle.content import Bundle
-from rtstyle.bundle.load import find_bundle, find_bundles, load_bundle
+from rtstyle.bundle.load import default_bundle, find_bundle, load_bundle
 from rtstyle.control.events import Panic, ParameterEvent, RecallPreset, SetParameter
 from rtstyle.control.mapping import load_map
 from rtstyle.control.ports import MidiInput
@@ -454,12 +454,7 @@ class Rig:
         return AudioLink(channels=self.setup.channels, in_offset=self.setup.input_channel - 1)
 
     def _load_bundle(self, name: str | None) -> Bundle:
-        if name is None:
-            found = list(find_bundles())
-            if not found:
-                raise BundleError("there is no model: get one, or name a bundle's folder with --model")
-            name = found[0]
-        return load_bundle(find_bundle(name))
+        return load_bundle(default_bundle() if name is None else find_bundle(name))
 
     def _load_models(self, bundle: Bundle) -> tuple[LoadedModel, ...]:
         count = self.setup.channels if bundle.stereo == "per_channel" else 1

@@ -12,7 +12,7 @@ executed.
 """
 
 from rtstyle.bundle.content import Bundle, Golden
-from rtstyle.bundle.load import find_bundle, find_bundles, load_bundle
+from rtstyle.bundle.load import default_bundle, find_bundle, find_bundles, load_bundle
 from rtstyle.bundle.manifest import (
     Adain,
     Frontend,
@@ -35,6 +35,7 @@ __all__ = [
     "Pass",
     "State",
     "Style",
+    "default_bundle",
     "find_bundle",
     "find_bundles",
     "golden_bytes",

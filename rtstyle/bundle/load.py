@@ -93,6 +93,9 @@ def load_bundle(path: str | Path, *, verify: bool = True) -> Bundle:
     )
 
 
+FAVOURITE = "orchestra-spectral"  # of those that ship: sooner, cheaper, and more often heard as its target
+
+
 def find_bundles() -> dict[str, Path]:
     """Every folder with a bundle.toml below the model folders, by folder name, sorted; the first of a name counts.
     `[any]`"""
@@ -116,6 +119,19 @@ def find_bundle(text: str) -> Path:
     if os.path.isfile(Path(text) / MANIFEST):
         return Path(text)
     raise BundleError(f"There is no model '{text}'; {did_you_mean(text.lower(), list(found))}")
+
+
+def default_bundle() -> Path:
+    """The folder of the model that plays where none is named: FAVOURITE, else the first by name. `[any]`
+
+    Raises BundleError where there is none.
+    """
+    found = find_bundles()
+    if not found:
+        raise BundleError(
+            "There is no model: install the wheel or the checkout again, which ship some, or name a bundle's folder with --model."
+        )
+    return found.get(FAVOURITE) or next(iter(found.values()))
 
 
 def _check_listing(folder: Path, manifest: Manifest) -> None:

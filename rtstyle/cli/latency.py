@@ -28,7 +28,7 @@ def latency(
     Parameters
     ----------
     model
-        Name of a model or folder of a bundle; the first one otherwise.
+        Name of a model or folder of a bundle; orchestra-spectral otherwise.
     block
         Frames per callback.
     rate

@@ -44,7 +44,7 @@ def live(
     Parameters
     ----------
     model
-        A bundle's name or folder; the first one where none is named.
+        A bundle's name or folder; orchestra-spectral where none is named.
     style
         The style's id or name.
     mix

@@ -5,28 +5,22 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rtstyle.bundle import Bundle, find_bundle, find_bundles, load_bundle
+from rtstyle.bundle import Bundle, default_bundle, find_bundle, load_bundle
 from rtstyle.control.events import ParameterEvent, RecallPreset, SetParameter
 from rtstyle.control.midifile import TimedEvent, segments
 from rtstyle.engine.engine import Engine
 from rtstyle.engine.latency import Latency
-from rtstyle.errors import BundleError
 from rtstyle.params import defaults, style_weights
 from rtstyle.presets import Preset
 from rtstyle.runtime.model import LoadedModel, load_model
 
 
 def pick_bundle(text: str | None) -> Bundle:
-    """The bundle that `text` names, without a name the first one, as live. `[control]`
+    """The bundle that `text` names, without a name the default one, as live. `[control]`
 
     Raises BundleError where there is none, or none of that name.
     """
-    if text is not None:
-        return load_bundle(find_bundle(text))
-    folders = list(find_bundles().values())
-    if not folders:
-        raise BundleError("There is no model to play: install the wheel or the checkout again, which ship some.")
-    return load_bundle(folders[0])
+    return load_bundle(default_bundle() if text is None else find_bundle(text))
 
 
 class OfflineChain:

@@ -40,7 +40,7 @@ def render(
     target
         File to write: .wav, .flac, .ogg, .opus, .mp3 or .aiff.
     model
-        Name of a model or folder of a bundle (see `rtstyle models`); the first one otherwise.
+        Name of a model or folder of a bundle (see `rtstyle models`); orchestra-spectral otherwise.
     style
         Id or name of a style; the model's first one otherwise.
     mix

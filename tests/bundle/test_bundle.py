@@ -19,6 +19,7 @@ from rtstyle.bundle import (
     find_bundle,
     find_bundles,
     golden_bytes,
+    load,
     load_bundle,
     update_bundle,
     write_bundle,
@@ -293,3 +294,14 @@ def test_a_captured_style_that_could_not_be_loaded_is_not_saved(folder: Path, ch
     with pytest.raises(BundleError):
         save_captured("network", captured(folder, **changes))
     assert not paths.user_styles("network").exists()
+
+
+def test_the_favourite_plays_where_no_model_is_named_and_else_the_first(tmp_path, monkeypatch):
+    found = {"orchestra-latent": tmp_path / "a", "orchestra-spectral": tmp_path / "b"}
+    monkeypatch.setattr(load, "find_bundles", lambda: found)
+    assert load.default_bundle() == tmp_path / "b"
+    del found["orchestra-spectral"]
+    assert load.default_bundle() == tmp_path / "a"
+    found.clear()
+    with pytest.raises(BundleError, match="There is no model"):
+        load.default_bundle()
