@@ -46,6 +46,7 @@ class Setup:
     style: str | None = None
     mix: float | None = None
     amount: float | None = None
+    dynamics: float | None = None
     backend: str = "auto"
     input: str | None = None
     output: str | None = None
@@ -149,7 +150,7 @@ class Rig:
         values = preset.state([style.id for style in bundle.styles]) if preset is not None else {}
         if setup.style is not None:
             values["style.target"] = float(_style_number(bundle, setup.style))
-        for id, value in (("mix", setup.mix), ("style.amount", setup.amount)):
+        for id, value in (("mix", setup.mix), ("style.amount", setup.amount), ("dynamics", setup.dynamics)):
             if value is not None:
                 values[id] = parameter(id, bundle.parameters).check(value)
         self._take_bundle(bundle, self._load_models(bundle), values)
@@ -468,6 +469,8 @@ class Rig:
             names = [style.id for style in before.styles] if before is not None else []
             chosen = {id: names[int(self._values[id])] for id in PADS if int(self._values[id]) < len(names)}
             self._bundle, self._models = bundle, models
+            if before is None:
+                self._values = defaults(bundle.parameters)
             # A style keeps its name where the new model has it too; else its place, as far as there are so many.
             for id in PADS:
                 entry = bundle.parameters[id]

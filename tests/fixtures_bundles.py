@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from rtstyle.bundle.content import Bundle
-from rtstyle.bundle.manifest import Adain, Frontend, Style
+from rtstyle.bundle.manifest import Adain, Frontend, ParameterRange, Style
 from rtstyle.bundle.write import write_bundle
 from rtstyle.dsp.front import SOURCES, feature_width
 
@@ -90,9 +90,9 @@ def make_identity_bundle(
 
     kind: "spectral" (gains 1 for the input, 0 for pulses and noise; latency one hop) or "latent" (audio row 0 passed
     through; latency `delay`, for which alone `delay` is allowed). Each style s multiplies the output by
-    `style_gains[s]` at amount 1. gain multiplies always. nan_after: from that hop after a reset on, every hop is NaN.
-    fail_above: a call with a greater amount is an error of ONNX Runtime. work: so many products of 512 x 512 matrices
-    per call, each about 0.03 ms, for a model that is too slow.
+    `style_gains[s]` at amount 1, and keeps that level: `dynamics` is at 0 unless asked for. gain multiplies always.
+    nan_after: from that hop after a reset on, every hop is NaN. fail_above: a call with a greater amount is an error of
+    ONNX Runtime. work: so many products of 512 x 512 matrices per call, each about 0.03 ms, for a model that is too slow.
     """
     if kind == "spectral" and delay:
         raise ValueError("only a latent identity can be delayed")
@@ -162,7 +162,8 @@ def make_identity_bundle(
     count = len(style_gains)
     mean = np.zeros((count, CHANNELS), dtype=np.float32)
     mean[:, 0] = style_gains
-    return _write(folder, name, kind, size, delay, encoder, decoder, mean, np.ones_like(mean), stereo, Adain(0.25, 3.0))
+    deviation = np.ones_like(mean)
+    return _write(folder, name, kind, size, delay, encoder, decoder, mean, deviation, stereo, own_level=True)
 
 
 def make_network_bundle(
@@ -210,7 +211,7 @@ def make_network_bundle(
         decoder.output("audio", decoder.reshape(decoder.node("Mul", skip, filters), 1, -1), (1, "samples"))
     mean = rng.normal(0.0, 1.0, (styles, CHANNELS)).astype(np.float32)
     std = rng.uniform(0.5, 2.0, (styles, CHANNELS)).astype(np.float32)
-    return _write(folder, name, kind, hop, 0, encoder, decoder, mean, std, "linked", Adain(0.25, 3.0))
+    return _write(folder, name, kind, hop, 0, encoder, decoder, mean, std, "linked")
 
 
 def _write(
@@ -224,7 +225,7 @@ def _write(
     mean: NDArray[np.float32],
     std: NDArray[np.float32],
     stereo: str,
-    adain: Adain,
+    own_level: bool = False,
 ) -> Bundle:
     spectral = kind == "spectral"
     return write_bundle(
@@ -242,7 +243,8 @@ def _write(
         neutral_mean=np.zeros(CHANNELS, dtype=np.float32),
         neutral_std=np.ones(CHANNELS, dtype=np.float32),
         frontend=Frontend(SOURCES, N_FFT, BANDS, feature_width(BANDS)) if spectral else Frontend(SOURCES),
-        adain=adain,
+        adain=Adain(0.25, 3.0),
+        parameters=[ParameterRange("dynamics", default=0.0)] if own_level else [],
         stereo=stereo,
         description="A model made by the tests.",
         licence="MIT",

@@ -84,6 +84,15 @@ def test_what_the_setup_says_is_what_sounds() -> None:
     playing.rig.close()
 
 
+def test_the_models_default_holds_unless_the_setup_says_otherwise() -> None:
+    for said, value, level in (({}, 0.0, 0.5), ({"dynamics": 1.0}, 1.0, 1.0)):
+        playing = Hands(style="1", **said)
+        playing.rig.start()
+        assert playing.rig.state().values["dynamics"] == value
+        assert playing.level() == pytest.approx(level, rel=0.05)
+        playing.rig.close()
+
+
 def test_values_move_the_sound(hands: Hands) -> None:
     assert hands.level() == pytest.approx(1.0, rel=0.01)
     hands.rig.choose_style("2")

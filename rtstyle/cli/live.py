@@ -23,6 +23,7 @@ def live(
     style: str | None = None,
     mix: str | None = None,
     amount: str | None = None,
+    dynamics: str | None = None,
     backend: Literal["auto", "jack", "portaudio"] = "auto",
     input: str | None = None,
     output: str | None = None,
@@ -51,6 +52,8 @@ def live(
         Dry to wet, 0 to 1 or 0 % to 100 %.
     amount
         How far to go from the input's own timbre to the style's, 0 to 1.
+    dynamics
+        How far the loudness follows the player's, from 0, the style's own, to 1.
     backend
         JACK where a server runs, else PortAudio, unless named.
     input
@@ -91,6 +94,7 @@ def live(
         style=style,
         mix=None if mix is None else PARAMETERS["mix"].parse(mix),
         amount=None if amount is None else PARAMETERS["style.amount"].parse(amount),
+        dynamics=None if dynamics is None else PARAMETERS["dynamics"].parse(dynamics),
         backend=backend,
         input=input,
         output=output,

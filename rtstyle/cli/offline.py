@@ -51,7 +51,7 @@ class OfflineChain:
         count = channels if bundle.stereo == "per_channel" else 1
         self._models: list[LoadedModel] = [load_model(bundle, device=device) for _ in range(count)]
         self.engine = Engine()
-        self.set(values or {})
+        self.set({**self._state, **(values or {})})
         self.engine.prepare(sample_rate=sample_rate, block=block, channels=channels, driver=driver)
         self.engine.load(self._models, self._weights())
         self.engine.start_worker()

@@ -24,6 +24,7 @@ def render(
     style: str | None = None,
     mix: str | None = None,
     amount: str | None = None,
+    dynamics: str | None = None,
     block: int = 4096,
     midi: Path | None = None,
     device: str = "cpu",
@@ -47,6 +48,8 @@ def render(
         Dry to wet, 0 to 1 or in percent; wet otherwise.
     amount
         From the instrument's own timbre to the style's, 0 to 1 or in percent.
+    dynamics
+        How far the loudness follows the player's, from 0, the style's own, to 1.
     block
         Samples per step; the sound does not depend on it.
     midi
@@ -68,7 +71,7 @@ def render(
     if target.exists() and source.exists() and target.samefile(source):
         raise FileError(f"{target} is the input itself; give another name to write to.")
     bundle = pick_bundle(model)
-    values = settings(bundle, style=style, mix=mix, amount=amount)
+    values = settings(bundle, style=style, mix=mix, amount=amount, dynamics=dynamics)
     started = time.perf_counter()
     with FileSource(source) as file:
         report = _play(bundle, values, file, target, block=block, midi=midi, device=device)
@@ -93,13 +96,18 @@ def render(
 
 
 def settings(
-    bundle: "Bundle", *, style: str | None = None, mix: str | None = None, amount: str | None = None
+    bundle: "Bundle",
+    *,
+    style: str | None = None,
+    mix: str | None = None,
+    amount: str | None = None,
+    dynamics: str | None = None,
 ) -> dict[str, float]:
     """Parameter values for what the command line says. Raises ParameterError and BundleError with what is allowed."""
     values: dict[str, float] = {}
     if style is not None:
         values["style.target"] = float(bundle.style_index(style))
-    for id, text in (("mix", mix), ("style.amount", amount)):
+    for id, text in (("mix", mix), ("style.amount", amount), ("dynamics", dynamics)):
         if text is not None:
             values[id] = bundle.parameters[id].parse(text)
     return values

@@ -92,6 +92,7 @@ class Binding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 DEFAULT_BINDINGS: Final = (
     Binding("cc 1", "mix"),
     Binding("cc 74", "style.amount"),
+    Binding("cc 75", "dynamics"),
     Binding("cc 70", "style.target"),
 )
 

@@ -1,4 +1,5 @@
-"""Dynamics around the model: a DC blocker, a gate that keeps hiss out, a limiter whose ceiling holds.
+"""Dynamics around the model: a DC blocker, a gate that keeps hiss out, a follower that plays as loud as the player, a limiter
+whose ceiling holds.
 
 All work in place on float32[channels, >= frames] and give the same result however a stream is cut into blocks.
 """
@@ -17,6 +18,14 @@ DC_INPUT, DC_OUTPUT = range(2)
 ENVELOPE, GAIN, HOLD_LEFT, OPEN = range(4)
 GATE_SIZE = 4
 HYSTERESIS = 0.5  # the gate closes 6 dB below the level that opens it
+
+# Slots of a follower's row, float64[FOLLOWER_SIZE] per channel: the share in force, then TRACK slots each for both sides.
+FOLLOWED = 0
+WANTED, PLAYED = 1, 5  # the first slot of a track
+SAMPLE, TREBLE, POWER, LOUDNESS = range(4)  # slots of a track
+FOLLOWER_SIZE = 9
+QUIET = 3e-7  # mean square, -65 dBFS: below it there is nothing to follow
+MOST_POWER = 16.0  # ratio of the powers beyond which the follower goes no further, 12 dB
 
 # Slots of the limiter's state, float64[LIMITER_SIZE].
 RELEASED, PLACE, CALM = range(3)
@@ -86,6 +95,46 @@ def gate(state: Any, threshold: Any, fall: Any, hold: Any, attack: Any, release:
     state[GAIN] = gain
     state[HOLD_LEFT] = left
     state[OPEN] = 1.0 if opened else 0.0
+
+
+def new_follower(channels: int) -> NDArray[np.float64]:
+    """A follower that has heard silence, float64[channels, FOLLOWER_SIZE]. `[control]`"""
+    state = np.zeros((channels, FOLLOWER_SIZE))
+    state[:, FOLLOWED] = -1.0  # goes to its first share at once
+    return state
+
+
+@kernel
+def _hear(state: Any, track: Any, pole: Any, smooth: Any, sample: Any) -> Any:
+    """Loudness of one track up to `sample`: the power of its treble, smoothed twice."""
+    high = sample - state[track + SAMPLE] + pole * state[track + TREBLE]
+    state[track + SAMPLE] = sample
+    state[track + TREBLE] = high
+    state[track + POWER] += smooth * (high * high - state[track + POWER])
+    state[track + LOUDNESS] += smooth * (state[track + POWER] - state[track + LOUDNESS])
+    return state[track + LOUDNESS]
+
+
+@kernel
+def follow(state: Any, share: Any, glide: Any, pole: Any, smooth: Any, wanted: Any, played: Any, frames: Any) -> None:
+    """Make `played` rise and fall as `wanted` does, in place, each channel by itself. `[audio]` Latency 0.
+
+    state: from `new_follower`. share: how far, in dB, from the loudness of `played` (0) to that of `wanted` (1), at most by
+    12 dB; it glides there by `glide` of the way per sample. pole: of the high-pass before the power, as in `block_dc`, since
+    an ear makes little of the bass. smooth: share of a new power per sample, twice over. wanted: float32[channels, >= frames],
+    aligned with `played`. Where both are the same samples they stay the same, to the last bit.
+    """
+    for channel in range(state.shape[0]):
+        row = state[channel]
+        followed = row[FOLLOWED] if row[FOLLOWED] >= 0.0 else share
+        for i in range(frames):
+            loud = _hear(row, WANTED, pole, smooth, np.float64(wanted[channel, i]))
+            made = _hear(row, PLAYED, pole, smooth, np.float64(played[channel, i]))
+            followed += glide * (share - followed)
+            if followed > 1e-6:
+                ratio = min(max((loud + QUIET) / (made + QUIET), 1.0 / MOST_POWER), MOST_POWER)
+                played[channel, i] = np.float32(played[channel, i] * np.exp(0.5 * followed * np.log(ratio)))
+        row[FOLLOWED] = followed
 
 
 def new_limiter(channels: int, lookahead: int) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.float32]]:

@@ -11,8 +11,8 @@ import numpy as np
 from rtstyle.engine.memory import STRIDE
 
 # --- parameters: indices into PARAMETERS, float32 -----------------------------------------------------------------------
-MIX, AMOUNT, INPUT_GAIN, GATE_LEVEL, OUTPUT_GAIN, CEILING, BYPASS = range(7)
-PARAMETER_COUNT: Final = 7
+MIX, AMOUNT, INPUT_GAIN, GATE_LEVEL, OUTPUT_GAIN, CEILING, BYPASS, DYNAMICS = range(8)
+PARAMETER_COUNT: Final = 8
 RAMPED: Final = 4  # per-sample ramps, rows of the scratch: mix, input gain, output gain, bypass
 RAMP_MIX, RAMP_INPUT, RAMP_OUTPUT, RAMP_BYPASS = range(RAMPED)
 CELL_OF: Final = {
@@ -23,6 +23,7 @@ CELL_OF: Final = {
     "output.trim_db": OUTPUT_GAIN,
     "output.ceiling_db": CEILING,
     "bypass": BYPASS,
+    "dynamics": DYNAMICS,
 }
 
 # --- slots of the chain's table -----------------------------------------------------------------------------------------
@@ -97,7 +98,10 @@ RAMP_LENGTH = 9  # samples
 BYPASS_LENGTH = 10
 CORRELATION = 11  # of the two voices, measured while the next one warms up
 PRODUCT, POWER_NOW, POWER_NEXT = 12, 13, 14
-SETUP_SIZE: Final = 16
+FOLLOW_GLIDE = 15  # per sample, as the two below
+FOLLOW_POLE = 16
+FOLLOW_SMOOTH = 17
+SETUP_SIZE: Final = 18
 
 # --- cells of NATIVE ----------------------------------------------------------------------------------------------------
 CLOCK = 0  # C function clock_gettime or QueryPerformanceCounter
@@ -130,7 +134,9 @@ L_WET = 13 * STRIDE  # float32[channels + 1, ring]: wet and weight by absolute p
 L_WET_INDEX = 14 * STRIDE  # int64[ring.INDEX_SIZE]
 L_READER = 15 * STRIDE  # float64[READER_SIZE]: the audio thread's view of this lane
 L_CALLS = 16 * STRIDE  # int64[models, CALL_SIZE]: arguments of the model's entry, one row per instance
-LANE_SLOTS: Final = 17
+L_WANTED = 17 * STRIDE  # float32[channels, room], scratch: the input that the wet samples stand for
+L_FOLLOWER = 18 * STRIDE  # float64[models, dynamics.FOLLOWER_SIZE]
+LANE_SLOTS: Final = 19
 
 # --- cells of a lane's L_STATE ------------------------------------------------------------------------------------------
 ACTIVE = 0  # audio thread sets, the thread that runs the lanes obeys

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numba import cfunc, types
 
-from rtstyle.dsp import delay, resample, ring
+from rtstyle.dsp import delay, dynamics, resample, ring
 from rtstyle.dsp.atomics import load_acquire, store_release
 from rtstyle.dsp.denormals import flush_denormals, restore_mode
 from rtstyle.dsp.jit import kernel
@@ -55,7 +55,7 @@ from rtstyle.engine.cells import (
     WAITING,
     WARM_SECONDS,
 )
-from rtstyle.engine.memory import STRIDE, floats, integers, table_at
+from rtstyle.engine.memory import STRIDE, doubles, floats, integers, table_at
 from rtstyle.engine.native import now_ns, wait
 
 AMOUNT_SECONDS = 0.010  # time constants of the controls' glide
@@ -277,6 +277,7 @@ def _emit(chain: Any, lane: Any, samples: Any, good: Any) -> None:
         made = resample.pull(up_state, up_buffer, up_table, state[cells.UP_STEP], host, 0, host.shape[1])
         # The filter smears a missing hop over its length: that much before and after it is not to be heard either.
         clean = state[GOOD] >= samples + up_table.shape[1]
+    _follow(chain, lane, made, clean)
     for row in range(y.shape[0], channels):
         for i in range(made):
             host[row, i] = host[0, i]
@@ -294,6 +295,31 @@ def _emit(chain: Any, lane: Any, samples: Any, good: Any) -> None:
         if state[cells.STRIKES] >= cells.MOST_STRIKES:
             state[cells.STRIKES] = 0
             rest(state, index[ring.WRITTEN])
+
+
+@kernel
+def _follow(chain: Any, lane: Any, made: Any, clean: Any) -> None:
+    """Play the next `made` wet samples as loud as the input that they stand for, as far as `dynamics` says.
+
+    What is not to be heard is passed over: a gap is no diminuendo to make up for.
+    """
+    setup = doubles(chain, cells.SETUP)[0]
+    wanted = floats(lane, cells.L_WANTED)
+    host = floats(lane, L_HOST)
+    follower = doubles(lane, cells.L_FOLLOWER)
+    delay.read(floats(chain, cells.FEED), integers(lane, L_WET_INDEX)[ring.WRITTEN], wanted, made)
+    if follower.shape[0] < wanted.shape[0]:
+        _sum_channels(wanted, made)
+    dynamics.follow(
+        follower,
+        np.float64(floats(chain, cells.PARAMETERS)[0, cells.DYNAMICS]),
+        setup[cells.FOLLOW_GLIDE],
+        setup[cells.FOLLOW_POLE],
+        setup[cells.FOLLOW_SMOOTH],
+        wanted,
+        host if clean else wanted,
+        made,
+    )
 
 
 @cfunc(types.int64(types.int64, types.int64, types.int64), nopython=True, cache=True)

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rtstyle.dsp import delay, resample, ring
+from rtstyle.dsp import delay, dynamics, resample, ring
 from rtstyle.engine import cells
 from rtstyle.engine.cells import (
     BACKOFF,
@@ -137,6 +137,7 @@ class Lane:
         self.memory[L_WET][:] = 0.0
         self.memory[L_WET][-1] = float(sounding)
         self.memory[L_WET_INDEX][:] = 0
+        self.memory[cells.L_FOLLOWER][:] = dynamics.new_follower(len(self.models))
         reader = self.memory[L_READER][0]
         reader[cells.MODE] = cells.SOUNDING if sounding else cells.SILENT
         reader[cells.WEIGHT] = float(sounding)
@@ -179,6 +180,8 @@ def new_lane(
         memory.put(table, np.zeros((1, 2), np.float32) if resampler is None else resampler.table)
         memory.put(buffer, np.zeros((count, 1), np.float32) if resampler is None else resampler.buffer)
         memory.put(cells_slot, np.zeros(resample.STATE_SIZE, np.int64) if resampler is None else resampler.state)
+    memory.put(cells.L_WANTED, np.zeros((channels, host_room), np.float32))
+    memory.put(cells.L_FOLLOWER, dynamics.new_follower(count))
     memory.put(L_WET, delay.new_line(channels + 1, ring_frames))
     memory.put(L_WET_INDEX, ring.new_index())
     memory.put(L_READER, np.zeros((1, cells.READER_SIZE)))

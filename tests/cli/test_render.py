@@ -110,6 +110,7 @@ def test_style_mix_and_amount_are_heard(bundles: Path, source: Path, tmp_path: P
     assert level("half", style="Style 1", mix="50%") == pytest.approx(0.75, abs=0.02)
     assert level("dry", style="style-1", mix="0") == pytest.approx(1.0, abs=0.02)
     assert level("own", style="style-1", amount="0") == pytest.approx(1.0, abs=0.02)
+    assert level("followed", style="style-1", dynamics="1") == pytest.approx(1.0, abs=0.02)
 
 
 def test_a_midi_file_moves_parameters_at_their_time(bundles: Path, source: Path, tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
     assert {binding.control: binding.parameter for binding in controllers.bindings} == {
         "cc 1": "mix",
         "cc 74": "style.amount",
+        "cc 75": "dynamics",
         "cc 70": "style.target",
     }
     assert controllers.panic == (120, 123)
@@ -147,6 +148,7 @@ def test_learning_replaces_what_parameter_and_control_did_before() -> None:
     controllers = ControllerMap().learned(Binding("cc 74", "mix", channel=5))
     assert {(binding.control, binding.parameter) for binding in controllers.bindings} == {
         ("cc 74", "mix"),
+        ("cc 75", "dynamics"),
         ("cc 70", "style.target"),
     }
 
@@ -166,7 +168,7 @@ def test_the_same_control_of_two_channels_does_two_things() -> None:
 @pytest.mark.parametrize("name", ["mix", "cc 1", "CC 1"])
 def test_unlearning_takes_a_parameter_or_a_control(name: str) -> None:
     left = ControllerMap().unlearned(name).bindings
-    assert [binding.parameter for binding in left] == ["style.amount", "style.target"]
+    assert [binding.parameter for binding in left] == ["style.amount", "dynamics", "style.target"]
 
 
 def test_unlearning_what_is_not_bound_lists_what_is() -> None:

@@ -1,4 +1,4 @@
-"""The gate opens and closes where it should, DC goes, and no sample passes the ceiling."""
+"""The gate opens and closes where it should, DC goes, loudness is followed, and no sample passes the ceiling."""
 
 from collections.abc import Callable
 
@@ -120,3 +120,65 @@ def test_between_the_two_thresholds_the_gate_keeps_its_state() -> None:
 def test_a_threshold_of_zero_never_closes() -> None:
     x = np.full((1, 48_000), 1e-7, np.float32)
     assert np.array_equal(in_blocks(gate(0.0), x, [128]), x)
+
+
+def follow(wanted: np.ndarray, played: np.ndarray, share: float, sizes: list[int], glide: float = 1e-3) -> np.ndarray:
+    state = dynamics.new_follower(wanted.shape[0])
+    pole, smooth = np.exp(-2 * np.pi * 400 / RATE), 1 - np.exp(-1 / (0.006 * RATE))
+    place = 0
+
+    def process(part: np.ndarray) -> None:
+        nonlocal place
+        end = place + part.shape[1]
+        dynamics.follow(state, share, glide, pole, smooth, wanted[:, place:end].copy(), part, part.shape[1])
+        place = end
+
+    return in_blocks(process, played, sizes)
+
+
+def level_db(x: np.ndarray) -> np.ndarray:
+    """Of every 20 ms, (channels, windows)."""
+    cut = x[:, : x.shape[1] // 960 * 960].reshape(x.shape[0], -1, 960)
+    return 10 * np.log10((cut.astype(np.float64) ** 2).mean(axis=2))
+
+
+def hiss(channels: int = 1, frames: int = RATE, seed: int = 1) -> np.ndarray:
+    return (0.1 * np.random.default_rng(seed).standard_normal((channels, frames))).astype(np.float32)
+
+
+def test_what_is_as_loud_as_it_should_be_stays_as_it_is_to_the_last_bit() -> None:
+    x = hiss(2)
+    assert np.array_equal(follow(x, x, 1.0, [128]), x)
+    assert np.array_equal(follow(0.01 * x, x, 0.0, [128]), x)  # and nothing is asked for at share 0
+
+
+def test_the_follower_does_not_hear_how_the_stream_is_cut() -> None:
+    wanted, played = 0.3 * hiss(2, seed=2), hiss(2, seed=3)
+    assert np.array_equal(follow(wanted, played, 0.7, [20_000]), follow(wanted, played, 0.7, [1, 64, 333]))
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_swells_are_followed_in_db_by_the_share_asked_for(share: float) -> None:
+    swell_db = 9 * np.sin(2 * np.pi * np.arange(RATE) / RATE)  # the follower is 12 ms late
+    wanted = hiss(seed=4) * (10 ** (swell_db / 20)).astype(np.float32)
+    made = level_db(follow(wanted, hiss(seed=5), share, [128]))[0, 3:]
+    asked = share * level_db(wanted)[0, 3:] + (1 - share) * level_db(hiss(seed=5))[0, 3:]
+    assert np.abs(made - asked).mean() < 0.7
+    assert np.abs(made - asked).max() < 2.5
+
+
+def test_the_follower_goes_no_further_than_12_db_and_lifts_no_silence() -> None:
+    loud, faint = hiss(seed=6), 1e-3 * hiss(seed=7)
+    assert level_db(follow(loud, faint, 1.0, [128]))[0, 5:].max() < level_db(faint).max() + 12.1
+    assert level_db(follow(faint, loud, 1.0, [128]))[0, 5:].min() > level_db(loud).min() - 12.1
+    still = np.zeros((1, RATE), np.float32)
+    assert not follow(loud, still, 1.0, [128]).any()
+    assert level_db(follow(still, loud, 1.0, [128]))[0, 5:].max() < level_db(loud).max() - 11.5
+
+
+def test_the_channels_are_followed_each_by_itself() -> None:
+    wanted, played = np.concatenate([hiss(seed=8), 0.25 * hiss(seed=8)]), hiss(2, seed=9)
+    both = follow(wanted, played, 1.0, [128])
+    for channel in range(2):
+        alone = follow(wanted[channel : channel + 1], played[channel : channel + 1], 1.0, [128])
+        assert np.array_equal(both[channel], alone[0])

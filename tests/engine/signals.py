@@ -33,9 +33,10 @@ def ready(
     driver: str = "tight",
     patient: bool = True,
 ) -> Engine:
-    """An engine with these models, its gate open; patient, so that a busy machine cannot change what is heard."""
+    """An engine with these models as they are, its gate open; patient, so that a busy machine cannot change what is heard."""
     engine = Engine()
     engine.set("gate.threshold_db", -96)
+    engine.set("dynamics", 0.0)
     engine.prepare(sample_rate=sample_rate, block=block, channels=channels, driver=driver)
     engine.set_patient(patient)
     if models:

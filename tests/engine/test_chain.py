@@ -14,7 +14,7 @@ from rtstyle.engine.engine import Engine
 from rtstyle.engine.offline import render
 from rtstyle.errors import DeviceError, ParameterError
 from tests.contract import verify_decay, verify_latency, verify_reset, verify_splits
-from tests.engine.fake_model import RUNS, FakeModel
+from tests.engine.fake_model import FAIL, RUNS, FakeModel
 from tests.engine.signals import conditioned, delayed, noise, play, ready, sine
 
 
@@ -27,6 +27,35 @@ def test_the_whole_chain_keeps_the_streaming_contract(rate: int) -> None:
     verify_latency(engine.process, engine.reset, x, engine.latency().total)
     verify_reset(engine.process, engine.reset, x)
     verify_decay(engine.process, engine.reset, x, 2 * rate, 1e-5)
+
+
+@pytest.mark.parametrize("rate", [44_100, 48_000])
+@pytest.mark.parametrize("instances", [1, 2])
+def test_the_model_plays_as_loud_as_the_player_where_that_is_asked_for(rate: int, instances: int) -> None:
+    engine = ready(*[FakeModel(gains=(0.4,)) for _ in range(instances)], sample_rate=rate, channels=2)
+    engine.set("dynamics", 1.0)
+    steps = np.repeat([1.0, 0.2, 0.7, 0.1, 1.0], rate // 5)
+    x = (noise(steps.size, rate) * steps).astype(np.float32).repeat(2, axis=0)
+    late = engine.latency().total
+    verify_splits(engine.process, engine.reset, x, 128, 1e-6)
+    engine.reset()
+    away = play(engine, x) - delayed(conditioned(x, engine), late)
+    assert np.abs(away)[:, rate // 10 :].max() < 2e-3  # the loudest sample is above 0.3
+
+
+def test_a_model_that_returns_from_a_rest_is_no_louder_than_before() -> None:
+    model = FakeModel()
+    engine = ready(model)
+    engine.set("dynamics", 1.0)
+    x = sine(48_000, 1000.0)
+    parts = [play(engine, x[:, :16_000])]
+    model.table[FAIL] = 1
+    parts.append(play(engine, x[:, 16_000:19_200]))
+    model.table[FAIL] = 0
+    parts.append(play(engine, x[:, 19_200:]))
+    y = np.concatenate(parts, axis=1)
+    assert engine.faults().model_error > 0
+    assert np.abs(y[:, 2000:]).max() < 1.01 * np.abs(x).max()
 
 
 @pytest.mark.parametrize("driver", ["tight", "offline"])
@@ -97,6 +126,7 @@ JUMPS: dict[str, Callable[[Engine], None]] = {
     "input trim": lambda engine: engine.set("input.trim_db", -24),
     "output trim": lambda engine: engine.set("output.trim_db", -24),
     "bypass": lambda engine: engine.set("bypass", 1),
+    "dynamics": lambda engine: engine.set("dynamics", 1.0),
     "amount": lambda engine: engine.set("style.amount", 0.0),
     "styles": lambda engine: engine.set_styles([0.0, 1.0]),
 }

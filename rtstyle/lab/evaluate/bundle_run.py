@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rtstyle.bundle import Bundle, Style, load_bundle
 from rtstyle.capture import measure_style
+from rtstyle.engine.cells import CELL_OF
 from rtstyle.engine.engine import Engine
 from rtstyle.errors import ParameterError
 from rtstyle.lab.evaluate.clips import RATE
@@ -38,6 +39,8 @@ class BundleRun:
         self.styles = self.model.styles
         self.block, self.clock = block, clock
         self.engine = Engine()
+        for id in CELL_OF:
+            self.engine.set(id, self.bundle.parameters[id].default)
         self.engine.prepare(sample_rate=RATE, block=block, channels=1, driver="tight")
         self.engine.set_patient(True)
         self.engine.load(self.model)
