@@ -20,6 +20,7 @@ BENCHMARKS = (
     "accuracy",
     "fronts",
     "registers",
+    "unison",
     "series",
     "quantised",
     "bundles",
