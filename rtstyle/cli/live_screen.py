@@ -9,7 +9,10 @@ from rtstyle.rig import RigState
 from rtstyle.units import format_quantity, gain_to_db
 
 BAR = 40
-SHOWN = (("mix", "style.amount", "dynamics", "bypass"), ("input.trim_db", "gate.threshold_db", "output.trim_db"))  # a line each
+SHOWN = (
+    ("mix", "style.amount", "dynamics", "bypass"),
+    ("input.trim_db", "gate.threshold_db", "output.trim_db"),
+)  # a line each
 _FLOOR_DB = -60.0
 _MESSAGES = 4
 _MESSAGE_SECONDS = 30.0

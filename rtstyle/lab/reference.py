@@ -98,7 +98,7 @@ def filter_sources(
     lower, weight = erb.band_layout(shape.n_fft, shape.sample_rate, shape.bands)
     fade = stft.filter_windows(shape.n_fft, shape.hop)[1]
     share = 1.0 - np.exp(-shape.hop / (front.GLIDE_SECONDS * shape.sample_rate))
-    glide = np.zeros((front.SOURCES, shape.bands), np.float32)
+    glide = np.zeros((2, front.SOURCES, shape.bands), np.float32)
     front.reset_glide(glide)
     turn = phase_per_gain(erb.band_spread(lower, weight, shape.bands))
     wanted, polar = np.zeros(gains.shape[1], np.float32), np.zeros((2, 2, shape.n_fft // 2 + 1), np.float32)

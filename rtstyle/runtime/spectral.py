@@ -56,7 +56,7 @@ def prepare_spectral(memory: Memory, bundle: Bundle, hops: int) -> None:
     memory.keep(at.SPEEDS, front.wander_speeds(bundle.hop, bundle.sample_rate))
     for slot in (at.WANDERERS, at.DRAWS):
         memory.zeros(slot, (front.WANDERERS,), np.float32)
-    memory.zeros(at.GLIDE, (front.SOURCES, end.bands), np.float32)
+    memory.zeros(at.GLIDE, (2, front.SOURCES, end.bands), np.float32)
     memory.zeros(at.SPECTRA, (hops, front.SOURCES, bins), np.complex64)
     memory.keep(at.TURN, phase_per_gain(bands.band_spread(lower, weight, end.bands)))
     memory.zeros(at.POLAR, (2, 2, bins), np.float32)
@@ -116,7 +116,7 @@ def synthesise_hops(table: Any, y: Any, hops: int) -> None:
     axis = carray(int64_at(table[at.AXIS]), (1,))
     lower = carray(int64_at(table[at.LOWER]), (bins,))
     weight = carray(float32_at(table[at.WEIGHT]), (bins,))
-    glide = carray(float32_at(table[at.GLIDE]), (front.SOURCES, table[at.BANDS]))
+    glide = carray(float32_at(table[at.GLIDE]), (2, front.SOURCES, table[at.BANDS]))
     spectra = carray(complex64_at(table[at.SPECTRA]), (hops, front.SOURCES, bins))
     turn = carray(float32_at(table[at.TURN]), (table[at.BANDS], bins))
     wanted = carray(float32_at(table[at.WANTED]), (front.SOURCES * table[at.BANDS],))
@@ -145,4 +145,4 @@ def reset_spectral(table: Any) -> None:
     wanderers = carray(float32_at(table[at.WANDERERS]), (front.WANDERERS,))
     for i in range(front.WANDERERS):
         wanderers[i] = np.float32(0.0)
-    front.reset_glide(carray(float32_at(table[at.GLIDE]), (front.SOURCES, table[at.BANDS])))
+    front.reset_glide(carray(float32_at(table[at.GLIDE]), (2, front.SOURCES, table[at.BANDS])))

@@ -75,7 +75,7 @@ def test_noise_is_white_of_power_one_and_never_repeats() -> None:
 
 
 def mixed_with(gains: np.ndarray, spectra: np.ndarray, hops: int = 200) -> np.ndarray:
-    glide = np.zeros((3, BANDS), np.float32)
+    glide = np.zeros((2, 3, BANDS), np.float32)
     front.reset_glide(glide)
     wanted, polar = np.zeros(3 * BANDS, np.float32), np.zeros((2, 2, 513), np.float32)
     response, mixed = np.zeros((2, 513), np.complex64), np.zeros(513, np.complex64)

@@ -156,12 +156,13 @@ def test_bands_of_the_loss_are_those_of_the_stage() -> None:
 
 def test_gains_glide_in_the_loss_as_on_stage() -> None:
     gains = torch.exp(torch.randn(80, 240).cumsum(0) * 0.1)
-    glide = torch.log(gains[0]).reshape(3, 80).numpy().copy()
+    way, force = (torch.log(gains[0]).reshape(3, 80).numpy().copy() for _ in range(2))
     share = 1.0 - np.exp(-64 / (front.GLIDE_SECONDS * 48000))
     logs = []
     for row in torch.log(gains).reshape(-1, 3, 80).numpy():
-        glide += np.float32(share) * (row - glide)
-        logs.append(glide.copy())
+        way += np.float32(share) * (row - way)
+        force += np.float32(share) * (way - force)
+        logs.append(force.copy())
     logs = np.array(logs)
     hann = np.square(np.hanning(257)[:-1]).reshape(-1, 64).sum(1)
     inside = 0.5 * np.append(hann, 0.0) + 0.5 * np.append(0.0, hann)

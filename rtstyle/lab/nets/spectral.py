@@ -99,8 +99,9 @@ def gliding_mean(frames: int, starts: Tensor, n_fft: int, hop: int, sample_rate:
     starts: first hop of every window of n_fft samples. Within a window the gains are taken as constant.
     """
     share = 1.0 - math.exp(-hop / (front.GLIDE_SECONDS * sample_rate))
-    reach = math.ceil(8.0 / share)  # after that many hops a gain has arrived within 0.03 %
-    glide = share * (1.0 - share) ** torch.arange(reach)  # of the gain that came so many hops ago
+    reach = math.ceil(11.0 / share)  # after that many hops a gain has arrived within 0.03 %
+    hops = torch.arange(reach)
+    glide = share**2 * (hops + 1) * (1.0 - share) ** hops  # of the gain that came so many hops ago: two poles
     inside = torch.hann_window(n_fft).square().reshape(-1, hop).sum(1)
     inside = inside / inside.sum()
     # a hop sounds half under its own gains, half under those of the next: the windows of the stage overlap
