@@ -165,10 +165,10 @@ def mix_sources(
 ) -> None:
     """Y = gx X + ge E + gn N. `[audio]`
 
-    gains: float32[3 B], linear. share: of the new gains in one hop, 1 - exp(-H / (GLIDE_SECONDS rate)). glide: float32[2,
-    3, B], logarithms of gains, on their way and in force, see `reset_glide`. spectra: complex64[3, bins], from `listen`. lower, weight: from
-    `bands.band_layout`. turn: float32[B, bins], from `minphase.phase_per_gain`. wanted: float32[3 B], polar: float32[2, 2,
-    bins] and response: complex64[2, bins], scratch. mixed: complex64[bins], overwritten. gains is overwritten too.
+    gains: float32[3 B], linear; overwritten. share: of the new gains in one hop, 1 - exp(-H / (GLIDE_SECONDS rate)). glide:
+    float32[2, 3, B], logarithms of gains, on their way and in force, see `reset_glide`. spectra: complex64[3, bins], from
+    `listen`. lower, weight: from `bands.band_layout`. turn: float32[B, bins], from `minphase.phase_per_gain`. wanted:
+    float32[3 B], polar: float32[2, 2, bins] and response: complex64[2, bins], scratch. mixed: complex64[bins], overwritten.
     """
     count, way, force = glide.shape[2], glide[0], glide[1]
     for b in range(gains.size):
