@@ -1,6 +1,7 @@
 """Features describe timbre and not gain; noise has the level it is asked for; gains act on the source they name."""
 
 import numpy as np
+import pytest
 
 from rtstyle.dsp import bands, description, front, stft
 from rtstyle.dsp.minphase import phase_per_gain
@@ -102,6 +103,24 @@ def test_gains_are_magnitudes_of_a_filter_that_only_looks_back() -> None:
     impulse = np.fft.irfft(response)
     assert np.sum(impulse[512:] ** 2) < 1e-4 * np.sum(impulse**2)
     assert np.argmax(np.abs(impulse)) == 0
+
+
+@pytest.mark.parametrize(("hertz", "least_db", "most_db"), [(100.0, -22.0, -20.0), (5.0, -1.0, 0.0)])
+def test_gains_follow_a_player_and_not_the_beat_of_the_partials(hertz: float, least_db: float, most_db: float) -> None:
+    share = 1.0 - np.exp(-64 / (front.GLIDE_SECONDS * 48000))
+    glide = np.zeros((2, 3, BANDS), np.float32)
+    front.reset_glide(glide)
+    spectra, mixed = np.ones((3, 513), np.complex64), np.zeros(513, np.complex64)
+    wanted, polar = np.zeros(3 * BANDS, np.float32), np.zeros((2, 2, 513), np.float32)
+    response = np.zeros((2, 513), np.complex64)
+    moved = 0.5 * np.sin(2 * np.pi * hertz * np.arange(1500) * 64 / 48000)
+    heard = []
+    for log in moved:
+        gains = np.full(3 * BANDS, np.exp(log), np.float32)
+        front.mix_sources(gains, share, glide, spectra, LOWER, WEIGHT, TURN, wanted, polar, response, mixed)
+        heard.append(glide[1, 0, 0])
+    left_db = 20 * np.log10(np.std(heard[300:]) / np.std(moved[300:]))
+    assert least_db < left_db < most_db
 
 
 def test_at_amount_0_the_input_passes_as_it_is() -> None:
