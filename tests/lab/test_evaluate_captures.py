@@ -86,7 +86,16 @@ def test_who_plays_what_was_captured_reaches_the_ten_seconds(evaluation, monkeyp
     assert found["share_ratio_outside"] == 2.0 * reached
     assert found["probability_ratio_inside"] == 4.0 * reached
     assert {one.clip for one in table if one.instrument == "violin" and one.row == "captured style"} == {"flute"}
-    assert len(Player.closed) == len(examples)
+    assert len(Player.closed) == len(examples) + len(evaluation.heard)
+    assert [one["clip"] for one in evaluation.report.own] == ["violin", "flute"]
+    assert all(one["log_spectral_db"] == 0.0 for one in evaluation.report.own)
+
+
+def test_who_changes_what_it_was_captured_from_is_found_out(evaluation, monkeypatch):
+    monkeypatch.setattr(captures, "choose_examples", lambda *others: [])
+    hiss = 0.05 * np.random.default_rng(0).standard_normal(2 * RATE).astype(np.float32)
+    evaluation.captured(lambda recording: Player(recording + hiss, True), [], ("violin", "flute"))
+    assert all(one["log_spectral_db"] > 5.0 for one in evaluation.report.own)
 
 
 def test_recordings_left_out_of_training_come_first_and_unknown_ones_last():

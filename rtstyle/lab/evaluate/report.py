@@ -51,13 +51,14 @@ class Entry:
 class Report:
     """Everything measured.
 
-    same: same-instrument conversions. neutral: amount 0 against the input. chordal: inputs of several notes at a time.
-    captured: by styles captured from ten seconds.
+    same: same-instrument conversions. own: to the style captured from the input itself. neutral: amount 0 against the input.
+    chordal: inputs of several notes at a time. captured: by styles captured from ten seconds.
     """
 
     entries: list[Entry] = field(default_factory=list)
     frechet: list[dict[str, Any]] = field(default_factory=list)
     same: list[dict[str, Any]] = field(default_factory=list)
+    own: list[dict[str, Any]] = field(default_factory=list)
     neutral: list[dict[str, Any]] = field(default_factory=list)
     sweeps: list[dict[str, Any]] = field(default_factory=list)
     chordal: list[dict[str, Any]] = field(default_factory=list)
@@ -146,8 +147,8 @@ class Report:
         document = {
             "summary": summary(None), "by_target": {target: summary(target) for target in self.targets},
             "directions": [one for one in directions if one["judge_share"]["clips"]],
-            "frechet": self.frechet, "same_instrument": self.same, "amount_0": self.neutral, "sweeps": self.sweeps,
-            "several_notes": self.chordal,
+            "frechet": self.frechet, "same_instrument": self.same, "own_style": self.own, "amount_0": self.neutral,
+            "sweeps": self.sweeps, "several_notes": self.chordal,
             "captured": {
                 "summary": captures.summary(self.captured, self.unusable), "heard": [asdict(one) for one in self.captured],
             } if self.captured else None,
@@ -250,7 +251,11 @@ class Report:
 
     def _fidelity(self) -> list[str]:
         lines = ["## Fidelity, control, cost", ""]
-        for name, entries in (("amount 0 against the input", self.neutral), ("an instrument to itself", self.same)):
+        for name, entries in (
+            ("amount 0 against the input", self.neutral),
+            ("an instrument to the style of another one of its kind", self.same),
+            ("an instrument to the style captured from itself", self.own),
+        ):
             if entries:
                 drift = figure(e["worst_drift_db"] for e in entries).text(1)
                 distance, log = (figure(e[k] for e in entries).text() for k in ("mr_stft", "log_spectral_db"))

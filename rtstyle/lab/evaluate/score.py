@@ -6,6 +6,7 @@ lined up with the input; a network in training can be scored as well as a bundle
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from rtstyle.errors import FileError, ParameterError
 from rtstyle.lab.evaluate import baselines, captures, content, control, fidelity, inputs, spectrum, timbre
+from rtstyle.lab.evaluate.bundle_run import CAPTURED
 from rtstyle.lab.evaluate.clips import INSTRUMENTS, RANGES, RATE, Clip, find_clips
 from rtstyle.lab.evaluate.inputs import Input
 from rtstyle.lab.evaluate.judge import Judge, Verdict, load_judge
@@ -208,7 +210,9 @@ class Evaluation:
         self.report.switching = control.switch_clicks(switched, steady, places, RATE)
 
     def captured(self, capturing: captures.Capturing, clips: list[Clip], targets: Sequence[str]) -> None:
-        """Styles captured from ten seconds, on the first clip of each source; those of the trained styles are known."""
+        """Styles captured from ten seconds, on the first clip of each source; those of the trained styles are known. And from
+        every input itself, which it ought to come out of as it went in.
+        """
         first = {heard.input.instrument: heard for heard in reversed(self.heard)}.values()
         heard = [(one.input, one.verdict) for one in first]
         examples = captures.choose_examples(clips, targets, self.judge, self.plan.seed)
@@ -219,6 +223,10 @@ class Evaluation:
                 figures = entry.figures["judge_share"], entry.figures["judge_probability"]
                 table.append(captures.Heard(entry.target, entry.target, captures.TRAINED, entry.clip, *figures))
         self.report.captured = table
+        for one in self.heard:
+            with closing(capturing(one.input.audio)) as player:
+                drift = self.drift(one.input.audio, player(one.input.audio, CAPTURED, 1.0))
+            self.report.own.append({"instrument": one.input.instrument, "clip": one.input.name, **drift})
 
     def finish(self, targets: Iterable[str]) -> None:
         """Frechet distances need whole rows: compute them per row and target, cross-style only."""
