@@ -20,7 +20,7 @@ RECIPE = Recipe(
         "and clarinet/vsco2."
     ),
     shape={"channels": 256, "latent": 64, "style": 96, "units": 4, "taps": 16},
-    minutes=355.0,
+    minutes=483.0,
     batch=6,
 )
 

@@ -19,8 +19,8 @@ RECIPE = Recipe(
         "The first 330 minutes of training heard two of the libraries that the table's lines are played on: violin/mtg "
         "and clarinet/vsco2."
     ),
-    shape={"channels": 192, "latent": 96, "style": 96, "units": 3, "bands": 80},
-    minutes=418.0,
+    shape={"channels": 192, "latent": 96, "style": 96, "units": 5, "bands": 80},
+    minutes=539.0,
 )
 
 if __name__ == "__main__":

@@ -75,9 +75,9 @@ class Style(_Strict, frozen=True):
 class Frontend(_Strict, frozen=True):
     """Constants of the host's side of the model.
 
-    sources: rows of [input, pulses, noise]. Spectral: n_fft, bands B of the gains, window, analysis (which bands describe
-    the input, see `dsp.description`), and features F = described bands + cues, the width of the encoder's input. A latent
-    model has only sources.
+    sources: rows of [input, pulses, noise], and of a latent model [pitch]. Spectral: n_fft, bands B of the gains, window,
+    analysis (which bands describe the input, see `dsp.description`), and features F = described bands + cues, the width of the
+    encoder's input. A latent model has only sources.
     """
 
     sources: Annotated[int, msgspec.Meta(ge=1, le=8)] = 3

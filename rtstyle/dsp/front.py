@@ -25,6 +25,7 @@ from rtstyle.dsp.jit import kernel
 from rtstyle.dsp.minphase import minimum_phase
 
 SOURCES: Final = 3  # input, pulses, noise: the order of the gains
+ROWS: Final = SOURCES + 1  # of a latent model's input: the sources, then the pitch
 CUES: Final = 3  # after the bands: log period, steadiness (see `excitation`), level
 WANDERERS: Final = 24  # after the cues: random walks of power one, a third each at these time constants
 WANDER_SECONDS: Final = (0.004, 0.02, 0.08)
@@ -197,11 +198,12 @@ def mix_sources(
 
 
 @kernel
-def stack_sources(x: Any, pulses: Any, level_before: Any, level: Any, seed: Any, audio: Any) -> None:
-    """Write the three input rows of a latent model for one hop: input, pulses, noise of the input's level. `[audio]`
+def stack_sources(x: Any, pulses: Any, log_period: Any, level_before: Any, level: Any, seed: Any, audio: Any) -> None:
+    """Write the input rows of a latent model for one hop: input, pulses, noise of the input's level, and pitch. `[audio]`
 
-    x, pulses: float32[hop]. level_before, level: short-time level (root mean square) at the hop's start and end, between
-    which the noise is ramped. seed: uint64[1], see `white`. audio: float32[SOURCES, hop], overwritten.
+    x, pulses: float32[hop]. log_period: see `excitation.LOG_PERIOD`; the same for all samples of the row. level_before, level:
+    short-time level (root mean square) at the hop's start and end, between which the noise is ramped. seed: uint64[1], see
+    `white`. audio: float32[ROWS, hop], overwritten; with SOURCES rows the pitch is left out.
     """
     hop = x.size
     white(seed, audio[2])
@@ -209,3 +211,6 @@ def stack_sources(x: Any, pulses: Any, level_before: Any, level: Any, seed: Any,
         audio[0, n] = x[n]
         audio[1, n] = pulses[n]
         audio[2, n] *= np.float32(level_before + (level - level_before) * (n + 1) / hop)
+    for row in range(SOURCES, audio.shape[0]):
+        for n in range(hop):
+            audio[row, n] = log_period

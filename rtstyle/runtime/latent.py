@@ -1,4 +1,4 @@
-"""The host's side of a latent model: samples, pulses and noise in, samples out (see `dsp.front.stack_sources`)."""
+"""The host's side of a latent model: samples, pulses, noise and pitch in, samples out (see `dsp.front.stack_sources`)."""
 
 from typing import Any
 
@@ -17,17 +17,19 @@ from rtstyle.runtime.memory import Memory
 
 def prepare_latent(memory: Memory, bundle: Bundle) -> None:
     """Allocate the arrays of a latent model. `[control]` Raises BundleError."""
-    if bundle.frontend.sources != front.SOURCES:
+    rows = bundle.frontend.sources
+    if rows not in (front.SOURCES, front.ROWS):
         raise BundleError(
-            f"{bundle.path}: frontend.sources = {bundle.frontend.sources}, this version of rtstyle makes "
-            f"{front.SOURCES}; update rtstyle or export the bundle again."
+            f"{bundle.path}: frontend.sources = {rows}, this version of rtstyle makes {front.SOURCES}, or {front.ROWS} with "
+            "the pitch; update rtstyle or export the bundle again."
         )
+    memory.numbers({at.ENTRY_ROWS: rows})
     memory.zeros(at.LEVEL, (1,), np.float64)
 
 
 @kernel
 def stack_hops(table: Any, x: Any, hops: int) -> None:
-    """Write the rows input, pulses and noise of `hops` hops of x, float32[hops * H]. `[audio]` table: see `layout`."""
+    """Write the rows input, pulses, noise, pitch of `hops` hops of x, float32[hops * H]. `[audio]` table: see `layout`."""
     hop = table[at.HOP]
     clean = carray(float32_at(table[at.CLEAN]), (hop,))
     pulses = carray(float32_at(table[at.PULSES]), (hop,))
@@ -36,12 +38,13 @@ def stack_hops(table: Any, x: Any, hops: int) -> None:
     seed = carray(uint64_at(table[at.SEED]), (1,))
     level = carray(float64_at(table[at.LEVEL]), (1,))
     active = carray(int64_at(table[at.ACTIVE]), (hops,))
-    audio = carray(float32_at(table[at.ENTRY]), (front.SOURCES, hops * hop))
+    audio = carray(float32_at(table[at.ENTRY]), (table[at.ENTRY_ROWS], hops * hop))
     for h in range(hops):
         enter_hop(table, x[h * hop : (h + 1) * hop], clean, pulses, cues, state)
         power = state[excitation.POWER]
         now = np.sqrt(power)
-        front.stack_sources(clean, pulses, level[0], now, seed, audio[:, h * hop : (h + 1) * hop])
+        log_period = cues[excitation.LOG_PERIOD]
+        front.stack_sources(clean, pulses, log_period, level[0], now, seed, audio[:, h * hop : (h + 1) * hop])
         level[0] = now
         active[h] = 1 if power > front.ACTIVE_POWER else 0
 

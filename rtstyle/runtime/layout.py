@@ -39,7 +39,9 @@ WANDERERS, SPEEDS, DRAWS = range(54, 57)
 # Spectral, the description (see `dsp.description`): sizes D, L and W; float32 (L, 2, N) past at all rates; int64 (D, 3) and
 # float32 (D, W) of its bands; float32 (D,) scratch.
 DESCRIBED, DEPTH, SPAN, PAST, PLACE, WEIGHTS, SHARES = range(57, 64)
-SLOTS: Final = 64
+# Latent: rows of the input.
+ENTRY_ROWS = 64
+SLOTS: Final = 65
 
 # Values of KIND.
 CLOSED, SPECTRAL, LATENT_KIND = range(3)

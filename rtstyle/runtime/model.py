@@ -177,7 +177,7 @@ def _load(bundle: Bundle, device: str, threads: int, prefer: str, levels: int) -
         sizes = (bundle.frontend.features, front.SOURCES * bundle.frontend.bands)
     else:
         prepare_latent(memory, bundle)
-        sizes = (front.SOURCES * hop, hop)
+        sizes = (bundle.frontend.sources * hop, hop)
     entry, result = (
         memory.zeros(slot, (hops * size,), np.float32) for slot, size in zip((at.ENTRY, at.RESULT), sizes, strict=True)
     )
@@ -187,7 +187,7 @@ def _load(bundle: Bundle, device: str, threads: int, prefer: str, levels: int) -
     ]
     arrays = memory.arrays
     encoder_inputs = [
-        Port("features", entry, (1, sizes[0])) if spectral else Port("audio", entry, (front.SOURCES, hop), 1)
+        Port("features", entry, (1, sizes[0])) if spectral else Port("audio", entry, (bundle.frontend.sources, hop), 1)
     ]
     encoder_outputs = [Port("latent", arrays[at.LATENT], (1, channels)), *passes]
     decoder_inputs = [

@@ -133,8 +133,17 @@ def test_at_amount_0_the_input_passes_as_it_is() -> None:
 def test_noise_of_a_latent_model_rises_with_the_level() -> None:
     audio, seed = np.zeros((3, 4800), np.float32), np.array([99], np.uint64)
     x = np.arange(4800, dtype=np.float32)
-    front.stack_sources(x, -x, 0.0, 1.0, seed, audio)
+    front.stack_sources(x, -x, np.float32(0.25), 0.0, 1.0, seed, audio)
     assert np.array_equal(audio[0], x)
     assert np.array_equal(audio[1], -x)
     assert np.std(audio[2, :400]) < 0.1
     assert 0.8 < np.std(audio[2, -480:]) < 1.1
+
+
+def test_a_latent_model_is_told_the_pitch_in_the_last_of_its_rows() -> None:
+    told, x = np.zeros((front.ROWS, 128), np.float32), np.ones(128, np.float32)
+    front.stack_sources(x, -x, np.float32(0.25), 0.0, 1.0, np.array([99], np.uint64), told)
+    assert np.all(told[front.SOURCES] == np.float32(0.25))
+    plain = np.zeros((front.SOURCES, 128), np.float32)
+    front.stack_sources(x, -x, np.float32(0.25), 0.0, 1.0, np.array([99], np.uint64), plain)
+    assert np.array_equal(plain, told[: front.SOURCES])

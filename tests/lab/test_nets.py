@@ -27,7 +27,9 @@ def make(kind: str) -> SpectralNet | LatentNet:
 
 def entry(net: SpectralNet | LatentNet) -> torch.Tensor:
     torch.manual_seed(4)
-    return torch.randn(1, 3, FRAMES * net.shape.hop) * 0.1 if net.kind == "latent" else torch.randn(1, FRAMES, WIDTH)
+    if net.kind == "latent":
+        return torch.randn(1, front.ROWS, FRAMES * net.shape.hop) * 0.1
+    return torch.randn(1, FRAMES, WIDTH)
 
 
 @torch.no_grad()
@@ -74,7 +76,7 @@ def test_spectral_amount_0_is_the_input_alone() -> None:
 
 def test_latent_amount_0_is_the_input_late_by_the_filter_bank() -> None:
     net = make("latent")
-    x = torch.randn(1, 3, 96 * 128) * 0.1
+    x = torch.randn(1, front.ROWS, 96 * 128) * 0.1
     y = play(net, x, [96], torch.randn(1, 1, 16), 0.0)[0]
     error = (y[net.latency :] - x[0, 0, : -net.latency])[1024:]
     assert 10 * torch.log10(x[0, 0].var() / error.var()) > 30

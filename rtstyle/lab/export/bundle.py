@@ -91,7 +91,7 @@ def write_net(
         frontend = Frontend(n_fft=shape.n_fft, bands=shape.bands, features=features, analysis=shape.analysis)
         latency = shape.hop
     else:
-        frontend, latency = Frontend(), net.latency
+        frontend, latency = Frontend(front.ROWS), net.latency
     bundle = write_bundle(
         folder,
         name=name,

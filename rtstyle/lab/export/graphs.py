@@ -31,7 +31,7 @@ class Graphs:
 
 
 def run_encoder(net: Net, x: Tensor, past: Past) -> list[Tensor]:
-    """Latent and pass-throughs of features (T, F) or audio (3, samples)."""
+    """Latent and pass-throughs of features (T, F) or audio (ROWS, samples)."""
     if isinstance(net, SpectralNet):
         return list(net.encoder(x, past))
     mean, _, *rest = net.encoder(x[None], past)  # the log variance is for training
@@ -103,7 +103,11 @@ def export_graphs(net: Net) -> Graphs:
     net.eval()
     frames, shape = 4, net.shape
     latent = isinstance(net, LatentNet)
-    x = torch.randn(3, frames * shape.hop) if latent else torch.randn(frames, front.feature_width(shape.centres.size))
+    x = (
+        torch.randn(front.ROWS, frames * shape.hop)
+        if latent
+        else torch.randn(frames, front.feature_width(shape.centres.size))
+    )
     with torch.no_grad():
         past, later = Past(), Past()
         first, *rest = run_encoder(net, x, past)

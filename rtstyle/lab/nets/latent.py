@@ -5,7 +5,8 @@
                                                                 \\-> AdaIN -> StyledUnits -> taps (interpolated over a hop)
 
 The decoder does not draw the waveform: it draws, per hop, a short filter for each band of the input, of the pulses and of the
-noise, so that the output keeps the input's pitch and phase and cannot hum by itself. All paths scale with the input.
+noise, so that the output keeps the input's pitch and phase and cannot hum by itself. All paths scale with the input. It is told
+the pitch (`harmonics.pitch_code`), since sixteen bands do not tell a fundamental from its octave.
 Sources: A. Caillon, P. Esling, "RAVE", arXiv 2111.05011 (multiband variational autoencoder); J. Engel et al., "DDSP", ICLR
 2020 (filtered harmonic and noise sources).
 """
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from rtstyle.dsp import front
+from rtstyle.lab.nets.harmonics import PITCHES, partial_frequency, pitch_code
 from rtstyle.lab.nets.pqmf import Pqmf
 from rtstyle.lab.nets.streaming import CausalConv, Past, StyledUnit, softplus
 
@@ -92,7 +94,7 @@ class BandSpectrum(nn.Module):
 
 
 class LatentEncoder(nn.Module):
-    """audio (batch, 3, samples) -> mean and log variance (batch, T, C), bands (batch, T * 8, 48), skip (batch, T, width)."""
+    """audio (batch, ROWS, samples) -> mean and log variance (batch, T, C), bands (batch, T * 8, 48), skip (batch, T, width)."""
 
     def __init__(self, shape: LatentShape) -> None:
         super().__init__()
@@ -110,7 +112,8 @@ class LatentEncoder(nn.Module):
 
     def forward(self, audio: Tensor, past: Past) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         silu = nn.functional.silu
-        bands = self.pqmf.analyse(audio, past)
+        bands = self.pqmf.analyse(audio[:, : front.SOURCES], past)
+        log_period = audio[:, front.SOURCES].reshape(audio.shape[0], -1, self.shape.hop)[..., :1]
         described = self.spectrum(bands[..., : self.shape.bands], past)
         noise = bands[..., 2 * self.shape.bands : 2 * self.shape.bands + CHANCE_BANDS]
         chance = self.chance(noise, past)[..., :-1]
@@ -123,7 +126,8 @@ class LatentEncoder(nn.Module):
         coarse = described[..., :-1].reshape(described.shape[0], -1, bins, count)
         # per band its mean log share, in the two lowest bands every bin: where the source has its energy
         per_band = described[..., :-1] @ self.average
-        skip = torch.cat([per_band, coarse[..., 0], coarse[..., 1], described[..., -1:], comb, chance], dim=2)
+        lowest = [coarse[..., 0], coarse[..., 1]]
+        skip = torch.cat([per_band, *lowest, described[..., -1:], comb, log_period, chance], dim=2)
         return mean, log_variance, bands, skip
 
 
@@ -138,7 +142,8 @@ class LatentDecoder(nn.Module):
         self.embed = nn.Sequential(
             nn.Linear(2 * shape.latent, shape.style), nn.SiLU(), nn.Linear(shape.style, shape.style)
         )
-        self.inner = nn.Linear(shape.latent + skip, c)
+        self.cues = skip - chance - 1  # where the skip has the log period
+        self.inner = nn.Linear(shape.latent + skip + PITCHES, c)
         self.units = nn.ModuleList([StyledUnit(f"unit{i}", c, shape.style, 2**i) for i in range(shape.units)])
         self.per_hop = shape.hop // shape.bands
         ramp = torch.arange(1, self.per_hop + 1) / self.per_hop
@@ -182,7 +187,8 @@ class LatentDecoder(nn.Module):
         """What input, pulses and noise come to, as band signals (batch, T * per_hop, M) each."""
         m = self.shape.bands
         embedded = self.embed(style)
-        h = self.inner(torch.cat([styled, skip], dim=2))
+        code = pitch_code(partial_frequency(skip, self.cues))
+        h = self.inner(torch.cat([styled, skip, code.to(styled.dtype)], dim=2))
         for unit in self.units:
             h = unit(h, embedded, past)
         h = nn.functional.silu(h)
@@ -227,7 +233,7 @@ class LatentNet(nn.Module):
         self.shape = shape
         self.encoder = LatentEncoder(shape)
         chance = self.encoder.chance.width - 1
-        skip = shape.bands + 2 * self.encoder.spectrum.bins + 1 + self.encoder.comb.width + chance
+        skip = shape.bands + 2 * self.encoder.spectrum.bins + 1 + self.encoder.comb.width + 1 + chance
         self.decoder = LatentDecoder(shape, skip=skip, chance=chance)
 
     @property

@@ -27,7 +27,7 @@ class Clip:
     """What a network sees of a batch of clips. Fields that a family does not use stay empty."""
 
     features: Tensor  # (batch, T, F): spectral
-    audio: Tensor  # (batch, 3, samples): input, pulses and noise; empty for a spectral style
+    audio: Tensor  # (batch, 3, samples): input, pulses and noise, latent also pitch; empty for a spectral style
     active: Tensor  # (batch, T, 1)
 
     def to(self, device: str) -> "Clip":
@@ -45,7 +45,9 @@ class Batch:
     style: Clip
     target: Tensor  # (batch, samples)
     voices: list[str]  # of the targets
-    examples: list[str]  # of the style clips: the target's voice, its instrument where any library of it was heard, or NOBODY
+    examples: list[
+        str
+    ]  # of the style clips: the target's voice, its instrument where any library of it was heard, or NOBODY
 
     def to(self, device: str) -> "Batch":
         return Batch(self.x.to(device), self.style.to(device), self.target.to(device), self.voices, self.examples)
@@ -79,13 +81,13 @@ def _describe_clip(
         active[t] = np.float32(1.0) if power > front.ACTIVE_POWER else np.float32(0.0)
         if heard:
             level = np.sqrt(power)
-            front.stack_sources(chunk, train, before, level, seed[:1], audio[:, t * hop : (t + 1) * hop])
+            front.stack_sources(chunk, train, cues[0], before, level, seed[:1], audio[:, t * hop : (t + 1) * hop])
             before = level
 
 
 @kernel
 def _latent_rows(x, hop, sample_rate, table, seed, cues, pulses, active, audio):
-    """Fill the three rows and the activity of one clip. `[any]`"""
+    """Fill the rows and the activity of one clip. `[any]`"""
     state = np.zeros(excitation.STATE_LENGTH)
     before = 0.0
     for t in range(x.size // hop):
@@ -93,7 +95,9 @@ def _latent_rows(x, hop, sample_rate, table, seed, cues, pulses, active, audio):
         train = pulses[t * hop : (t + 1) * hop]
         excitation.excite(state, table, sample_rate, chunk, train, cues)
         level = np.sqrt(state[excitation.POWER])
-        front.stack_sources(chunk, train, before, level, seed, audio[:, t * hop : (t + 1) * hop])
+        front.stack_sources(
+            chunk, train, cues[excitation.LOG_PERIOD], before, level, seed, audio[:, t * hop : (t + 1) * hop]
+        )
         before = level
         active[t] = np.float32(1.0) if state[excitation.POWER] > front.ACTIVE_POWER else np.float32(0.0)
 
@@ -124,7 +128,8 @@ class Analyser:
         described, place, weights, levels = self.layout
         frames, rate = samples // self.hop, float(self.sample_rate)
         active = np.zeros((batch, frames), np.float32)
-        audio = np.zeros((batch, front.SOURCES, samples if heard or self.kind == "latent" else 0), np.float32)
+        rows = front.ROWS if self.kind == "latent" else front.SOURCES
+        audio = np.zeros((batch, rows, samples if heard or self.kind == "latent" else 0), np.float32)
         features = np.zeros(
             (batch, frames, front.feature_width(described.size) if self.kind == "spectral" else 0), np.float32
         )
