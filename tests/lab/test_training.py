@@ -20,7 +20,7 @@ from rtstyle.lab.train.adversary import (
     colour,
     discriminator_loss,
 )
-from rtstyle.lab.train.batches import NOBODY, Augment, Batch, Batches
+from rtstyle.lab.train.batches import Augment, Batch, Batches
 from rtstyle.lab.train.losses import flutter_loss, frame_loss, hearing, power_of, relative_powers
 from rtstyle.lab.train.trainer import NETS, SHAPES, SNAPSHOTS, Plan, Trainer, load_net
 
@@ -108,32 +108,6 @@ def test_an_example_of_a_relative_counts_for_the_instrument_alone(tmp_path: Path
     assert set(trainer.bank.mean) - {""} <= {"bright", "dull"}
     own = Batches(Libraries(), trainer.analyser, **given, relatives=1.0, augment=False).make()
     assert own.examples == own.voices
-
-
-def test_another_body_is_known_by_its_example_alone(tmp_path: Path) -> None:
-    trainer = Trainer(Plan("spectral", batch=4, seconds=0.4, styles=()), Libraries(), tmp_path, shape=SMALL)
-    given = {"size": 4, "seconds": 0.4, "seed": 1, "identity": 0.0, "bodies": 1.0}
-    batch = Batches(Libraries(), trainer.analyser, **given).make()
-    assert NOBODY in batch.examples
-    assert set(batch.voices) <= set(Libraries.voices)  # the discriminators know whose it was
-    trainer.play(batch, sample=True)
-    assert NOBODY not in trainer.bank.mean
-    assert NOBODY not in Batches(Libraries(), trainer.analyser, **given, augment=False).make().examples
-
-
-def test_a_body_changes_the_balance_of_all_parts_alike_and_no_power() -> None:
-    augment, rng = Augment(np.random.default_rng(4)), np.random.default_rng(5)
-    first, second = (0.1 * rng.standard_normal(48_000).astype(np.float32) for _ in range(2))
-    changes = []
-    for _ in range(10):
-        parts = zip((first, second), augment.in_another_body(first, second), strict=True)
-        before_after = [[np.abs(np.fft.rfft(x)) ** 2 for x in pair] for pair in parts]
-        assert all(after.sum() == pytest.approx(before.sum(), rel=1e-3) for before, after in before_after)
-        octaves = [slice(100 * 2**k, 200 * 2**k) for k in range(7)]
-        curves = [[10 * np.log10(a[o].sum() / b[o].sum()) for o in octaves] for b, a in before_after]
-        assert np.abs(np.subtract(*curves)).max() < 1.0
-        changes.append(np.ptp(curves[0]))
-    assert np.mean(changes) > 10.0
 
 
 def test_another_recording_differs_in_colour_and_room_and_not_in_its_notes() -> None:

@@ -34,9 +34,6 @@ class Clip:
         return Clip(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
 
-NOBODY = "nobody"  # whose example is an instrument in another body: of it there is this one clip
-
-
 @dataclass
 class Batch:
     """Input, target, and style of one step."""
@@ -45,9 +42,7 @@ class Batch:
     style: Clip
     target: Tensor  # (batch, samples)
     voices: list[str]  # of the targets
-    examples: list[
-        str
-    ]  # of the style clips: the target's voice, its instrument where any library of it was heard, or NOBODY
+    examples: list[str]  # of the style clips: the target's voice, or its instrument where any library of it was heard
 
     def to(self, device: str) -> "Batch":
         return Batch(self.x.to(device), self.style.to(device), self.target.to(device), self.voices, self.examples)
@@ -152,25 +147,13 @@ class Augment:
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
 
-    def equaliser(self, samples: int, depth_db: float) -> NDArray[np.float64]:
-        """Gains over the bins of a clip, smooth and random, of at most about `depth_db`."""
-        points = self.rng.normal(0.0, depth_db / 2, 9)
-        octave = np.log2(np.maximum(np.linspace(0, 24000, samples // 2 + 1), 50) / 50)
-        return 10 ** (np.interp(octave, np.linspace(0, 9, 9), points) / 20)
-
     def colour(self, x: Samples, depth_db: float) -> Samples:
-        """Through such an equaliser."""
-        return np.fft.irfft(np.fft.rfft(x) * self.equaliser(x.size, depth_db), x.size).astype(np.float32)
-
-    def in_another_body(self, *parts: Samples) -> list[Samples]:
-        """All of them through one deep equaliser, each at its own power: an instrument that nobody has built.
-
-        It can only be known by its example, as whatever a player will capture.
-        """
-        gains = self.equaliser(parts[0].size, 16.0)
-        heard = [np.fft.irfft(np.fft.rfft(part) * gains, part.size) for part in parts]
-        levels = [np.sqrt(np.mean(a**2) / (np.mean(b**2) + 1e-12)) for a, b in zip(parts, heard, strict=True)]
-        return [(part * level).astype(np.float32) for part, level in zip(heard, levels, strict=True)]
+        """Smooth random equaliser of at most about `depth_db`."""
+        spectrum = np.fft.rfft(x)
+        points = self.rng.normal(0.0, depth_db / 2, 9)
+        octave = np.log2(np.maximum(np.linspace(0, 24000, spectrum.size), 50) / 50)
+        curve = np.interp(octave, np.linspace(0, 9, 9), points)
+        return np.fft.irfft(spectrum * 10 ** (curve / 20), x.size).astype(np.float32)
 
     def room(self, samples: int) -> Samples:
         """Impulse response of a small room: the direct sound, then noise that decays and loses its treble."""
@@ -224,10 +207,9 @@ class Batches:
     """Endless seeded batches, made by a background thread while the network trains.
 
     identity: share of real phrases that are to stay as they are. chords: share of the pairs with several notes at once, on
-    which the pulses are of no use. bodies: share of the pairs whose target and style are `in_another_body`. relatives: share
-    of the style clips that come from any library of the target's instrument; without `augment` they are all of the target's
-    own, as it was built. styles: instruments or voices that `focus` of the targets are; of a voice that the corpus lacks, its
-    instrument.
+    which the pulses are of no use. relatives: share of the style clips that come from any library of the target's instrument;
+    without `augment` they are all of the target's own. styles: instruments or voices that `focus` of the targets are; of a
+    voice that the corpus lacks, its instrument.
     """
 
     def __init__(
@@ -241,7 +223,6 @@ class Batches:
         augment: bool = True,
         identity: float = 0.12,
         chords: float = 0.15,
-        bodies: float = 0.15,
         relatives: float = 0.2,
         styles: tuple[str, ...] = (),
         focus: float = 0.75,
@@ -253,7 +234,7 @@ class Batches:
         self.corpus, self.analyser, self.size, self.seconds = corpus, analyser, size, seconds
         self.rng = np.random.default_rng(seed)
         self.augment = Augment(self.rng) if augment else None
-        self.identity, self.chords, self.bodies, self.relatives = identity, chords, bodies, relatives
+        self.identity, self.chords, self.relatives = identity, chords, relatives
         self.queue: queue.Queue[Batch] = queue.Queue(ahead)
         self.stopping = threading.Event()
         self.failure: BaseException | None = None
@@ -265,7 +246,7 @@ class Batches:
         samples = int(self.seconds * self.analyser.sample_rate) // hop * hop
         xs, ys, styles, voices, examples = [], [], [], [], []
         for _ in range(self.size):
-            draw, paired = self.rng.random(), False
+            draw = self.rng.random()
             if draw < 0.03:  # hiss stays hiss, whatever the style
                 voice = str(self.rng.choice(self.corpus.voices))
                 x = self.rng.standard_normal(samples).astype(np.float32) * np.float32(
@@ -282,17 +263,14 @@ class Batches:
                 targets = self.styles if self.rng.random() < self.focus else None
                 moments = int(self.rng.integers(2, 4)) if self.rng.random() < self.chords else 1
                 x, y, _, voice = self.corpus.sample(self.rng, self.seconds, targets=targets, moments=moments)
-                x, y, paired = x[:samples], y[:samples], True
+                x, y = x[:samples], y[:samples]
+                if self.augment is not None:
+                    x, y = self.augment(x, y)
             example = voice
             if self.augment is not None and self.rng.random() < self.relatives:
                 example = voice.split("/")[0]
             style = self.corpus.style_clip(self.rng, example, self.seconds)[:samples]
-            if paired and self.augment is not None:
-                if self.rng.random() < self.bodies:
-                    y, style = self.augment.in_another_body(y, style)
-                    example = NOBODY
-                x, y = self.augment(x, y)
-            if self.augment is not None and example != NOBODY:
+            if self.augment is not None:
                 style = self.augment.recording(style)
             xs.append(x)
             ys.append(y)

@@ -23,7 +23,7 @@ from rtstyle.lab.nets.spectral import SpectralNet, SpectralShape, band_spread, g
 from rtstyle.lab.nets.streaming import Past, adapt
 from rtstyle.lab.train import together
 from rtstyle.lab.train.adversary import Adversary, EarDiscriminator, SpectrumDiscriminator
-from rtstyle.lab.train.batches import NOBODY, Analyser, Batch, Batches, Clip
+from rtstyle.lab.train.batches import Analyser, Batch, Batches, Clip
 from rtstyle.lab.train.log import Log
 from rtstyle.lab.train.losses import (
     STRIDE_SECONDS,
@@ -125,8 +125,7 @@ class Trainer:
         own_mean, own_std = clip_statistics(content, batch.x.active)
         if sample:
             for i, name in enumerate(batch.examples):
-                if name != NOBODY:
-                    self.bank.update(name, mean[i : i + 1], std[i : i + 1])
+                self.bank.update(name, mean[i : i + 1], std[i : i + 1])
             self.bank.update("", own_mean.mean(0, keepdim=True), own_std.square().mean(0, keepdim=True).sqrt())
         chosen_mean, chosen_std = [], []
         for i, name in enumerate(batch.examples):
