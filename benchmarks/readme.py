@@ -86,6 +86,7 @@ def table_of_figures(lines: list[Line]) -> str:
     add("offline", ("model",), _offline)
     add("brave", (), _brave)
     add("accuracy", ("kind",), _accuracy)
+    add("unison", (), _unison)
     add("kernels", (), _kernels)
     add("chain", ("model",), _chain)
     add("runtime_call", (), _runtime_call)
@@ -115,12 +116,19 @@ def _accuracy(where: Line, found: Line) -> list[tuple[str, str]]:
         first, last = found["snapshots"][0][split], found["snapshots"][-1][split]
         return f"{split} {first:.2f} to {last:.2f} (real ones {found['themselves'][split]:.2f})"
 
-    what = f"{where['kind']}, over {found['steps'][-1]} steps: share of converted clips taken for their style"
+    first, *_, last = found["steps"]
+    what = f"{where['kind']}, step {first} to {last}: share of converted clips taken for their style"
     told = [(what, ", ".join(change(split) for split in ("train", "valid")))]
     if bundle := found.get("bundle"):
         text = f"train {bundle['train']:.2f}, valid {bundle['valid']:.2f}"
         told.append((f"{bundle['name']}, the same clips: share taken for their style", text))
     return told
+
+
+def _unison(where: Line, found: Line) -> list[tuple[str, str]]:
+    names = {"pitch_accuracy": "pitch", "onset_f1": "onsets F1", "loudness_r": "loudness r", "judge_share": "judged target"}
+    value = ", ".join(f"{name} {found[key]['mean']:.2f}" for key, name in names.items())
+    return [("two real players of the same notes, by the measures of the models' cards", value)]
 
 
 def _kernels(where: Line, found: Line) -> list[tuple[str, str]]:
