@@ -116,7 +116,7 @@ def _accuracy(where: Line, found: Line) -> list[tuple[str, str]]:
         first, last = found["snapshots"][0][split], found["snapshots"][-1][split]
         return f"{split} {first:.2f} to {last:.2f} (real ones {found['themselves'][split]:.2f})"
 
-    first, *_, last = found["steps"]
+    first, last = found["steps"][0], found["steps"][-1]
     what = f"{where['kind']}, step {first} to {last}: share of converted clips taken for their style"
     told = [(what, ", ".join(change(split) for split in ("train", "valid")))]
     if bundle := found.get("bundle"):
