@@ -126,7 +126,12 @@ def _accuracy(where: Line, found: Line) -> list[tuple[str, str]]:
 
 
 def _unison(where: Line, found: Line) -> list[tuple[str, str]]:
-    names = {"pitch_accuracy": "pitch", "onset_f1": "onsets F1", "loudness_r": "loudness r", "judge_share": "judged target"}
+    names = {
+        "pitch_accuracy": "pitch",
+        "onset_f1": "onsets F1",
+        "loudness_r": "loudness r",
+        "judge_share": "judged target",
+    }
     value = ", ".join(f"{name} {found[key]['mean']:.2f}" for key, name in names.items())
     return [("two real players of the same notes, by the measures of the models' cards", value)]
 

@@ -106,7 +106,11 @@ class Parameter:
                 return float(names.index(word))
             if not word.isdecimal():
                 raise ParameterError(f"{self.id} = '{text}' is unknown; {did_you_mean(word, names)}")
-        return self.check(parse_quantity(text, self.unit))
+        try:
+            value = parse_quantity(text, self.unit)
+        except ParameterError as error:
+            raise ParameterError(f"{self.id}: {error} It takes {self.describe_range()}.") from None
+        return self.check(value)
 
     def format(self, value: float, choices: Sequence[str] = ()) -> str:
         """Write a value for people; a choice by its name where `choices` has one. `[any]`"""

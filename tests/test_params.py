@@ -150,3 +150,8 @@ def test_the_middle_is_an_equal_mix_and_the_weights_move_without_steps() -> None
 def test_poisoned_values_fall_back_to_the_defaults() -> None:
     state = dict.fromkeys((*PADS, "style.x", "style.y"), math.nan)
     assert style_weights(state, 4).tolist() == style_weights({}, 4).tolist()
+
+
+def test_what_is_no_number_is_told_with_the_parameter_and_its_range() -> None:
+    with pytest.raises(ParameterError, match=r"^dynamics: 'loud' is not a number; .* a value from 0 to 1\.$"):
+        PARAMETERS["dynamics"].parse("loud")

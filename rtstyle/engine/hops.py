@@ -7,6 +7,9 @@ Wet sample n stands for input sample n: the model's latency is dropped at the st
 of every sample. What a lane costs in time is only how far WRITTEN lags behind; `latency.py` computes it. Hence two lanes of
 different hop, rate and latency, and the dry signal, line up by position alone.
 
+Before it is published, the wet signal is made to rise and fall as its input does, as far as `dynamics` says (`_follow`): at the
+host's rate and by absolute position, so that no model needs to know of it.
+
 A hop that the model did not make (fault, rest after a fault, too late) is silent and has weight 0; the reader fades on it.
 """
 

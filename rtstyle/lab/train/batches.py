@@ -76,7 +76,8 @@ def _describe_clip(
         active[t] = np.float32(1.0) if power > front.ACTIVE_POWER else np.float32(0.0)
         if heard:
             level = np.sqrt(power)
-            front.stack_sources(chunk, train, cues[0], before, level, seed[:1], audio[:, t * hop : (t + 1) * hop])
+            log_period = cues[excitation.LOG_PERIOD]
+            front.stack_sources(chunk, train, log_period, before, level, seed[:1], audio[:, t * hop : (t + 1) * hop])
             before = level
 
 
@@ -90,9 +91,8 @@ def _latent_rows(x, hop, sample_rate, table, seed, cues, pulses, active, audio):
         train = pulses[t * hop : (t + 1) * hop]
         excitation.excite(state, table, sample_rate, chunk, train, cues)
         level = np.sqrt(state[excitation.POWER])
-        front.stack_sources(
-            chunk, train, cues[excitation.LOG_PERIOD], before, level, seed, audio[:, t * hop : (t + 1) * hop]
-        )
+        log_period = cues[excitation.LOG_PERIOD]
+        front.stack_sources(chunk, train, log_period, before, level, seed, audio[:, t * hop : (t + 1) * hop])
         before = level
         active[t] = np.float32(1.0) if state[excitation.POWER] > front.ACTIVE_POWER else np.float32(0.0)
 
