@@ -9,7 +9,7 @@ from rtstyle.errors import ParameterError
 from rtstyle.lab.nets.harmonics import HALVES, LOWEST_PITCH, PARTIALS, HarmonicAxis, pitch_code
 from rtstyle.lab.nets.latent import BandSpectrum, LatentNet, LatentShape
 from rtstyle.lab.nets.pqmf import Pqmf
-from rtstyle.lab.nets.spectral import SpectralNet, SpectralShape, band_spread, gliding_mean
+from rtstyle.lab.nets.spectral import SpectralNet, SpectralShape, band_spread
 from rtstyle.lab.nets.streaming import Past, adapt, softplus
 
 SMALL = {"channels": 16, "latent": 8, "style": 8, "units": 2}
@@ -154,23 +154,6 @@ def test_log_gains_stay_finite_for_wild_input() -> None:
 def test_bands_of_the_loss_are_those_of_the_stage() -> None:
     lower, weight = bands.band_layout(1024, 48000, 80)
     assert np.array_equal(bands.band_spread(lower, weight, 80), band_spread(1024, SpectralShape(**SMALL)).numpy())
-
-
-def test_gains_glide_in_the_loss_as_on_stage() -> None:
-    gains = torch.exp(torch.randn(80, 240).cumsum(0) * 0.1)
-    way, force = (torch.log(gains[0]).reshape(3, 80).numpy().copy() for _ in range(2))
-    share = 1.0 - np.exp(-64 / (front.GLIDE_SECONDS * 48000))
-    logs = []
-    for row in torch.log(gains).reshape(-1, 3, 80).numpy():
-        way += np.float32(share) * (row - way)
-        force += np.float32(share) * (way - force)
-        logs.append(force.copy())
-    logs = np.array(logs)
-    hann = np.square(np.hanning(257)[:-1]).reshape(-1, 64).sum(1)
-    inside = 0.5 * np.append(hann, 0.0) + 0.5 * np.append(0.0, hann)
-    wanted = np.tensordot(inside / inside.sum(), logs[50:55], axes=1)
-    found = gliding_mean(80, torch.tensor([50]), 256, 64, 48000)[0] @ torch.log(gains)
-    assert np.abs(found.numpy() - wanted.ravel()).max() < 0.01
 
 
 def test_pitch_code_has_its_top_at_the_semitone() -> None:

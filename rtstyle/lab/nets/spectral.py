@@ -9,7 +9,6 @@ depthwise, squeeze-excitation, project), or has one of them alone. Bands see whe
 is read and written per partial (see `harmonics`).
 """
 
-import math
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -91,25 +90,6 @@ def band_spread(n_fft: int, shape: SpectralShape) -> Tensor:
     """
     centres = erb.band_centres(shape.n_fft, shape.sample_rate, shape.bands)
     return torch.from_numpy(erb.band_spread(*erb.place_bins(n_fft, shape.sample_rate, centres), shape.bands))
-
-
-def gliding_mean(frames: int, starts: Tensor, n_fft: int, hop: int, sample_rate: int) -> Tensor:
-    """Weights (windows, frames) of the gains in each loss window: gliding as in `front.mix_sources`, Hann-weighted.
-
-    starts: first hop of every window of n_fft samples. Within a window the gains are taken as constant.
-    """
-    share = 1.0 - math.exp(-hop / (front.GLIDE_SECONDS * sample_rate))
-    reach = math.ceil(11.0 / share)  # after that many hops a gain has arrived within 0.03 %
-    hops = torch.arange(reach)
-    glide = share**2 * (hops + 1) * (1.0 - share) ** hops  # of the gain that came so many hops ago: two poles
-    inside = torch.hann_window(n_fft).square().reshape(-1, hop).sum(1)
-    inside = inside / inside.sum()
-    # a hop sounds half under its own gains, half under those of the next: the windows of the stage overlap
-    inside = 0.5 * nn.functional.pad(inside, (0, 1)) + 0.5 * nn.functional.pad(inside, (1, 0))
-    ago = starts[:, None] + inside.numel() - 1 - torch.arange(frames)[None, :]  # hops before the window's last
-    kernel = nn.functional.conv1d(inside.flip(0)[None, None], glide.flip(0)[None, None], padding=reach - 1)[0, 0]
-    weights = torch.where((ago >= 0) & (ago < kernel.numel()), kernel[ago.clamp(0, kernel.numel() - 1)], 0.0)
-    return weights / weights.sum(1, keepdim=True).clamp(min=1e-6)
 
 
 PACES = len(front.WANDER_SECONDS)

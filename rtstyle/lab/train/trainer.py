@@ -16,10 +16,8 @@ from torch import Tensor
 from torch.nn.functional import avg_pool1d
 
 from rtstyle.corpus.pairs import PairCorpus
-from rtstyle.dsp import front
-from rtstyle.dsp.minphase import phase_per_gain
 from rtstyle.lab.nets.latent import LatentNet, LatentShape
-from rtstyle.lab.nets.spectral import SpectralNet, SpectralShape, band_spread, gliding_mean
+from rtstyle.lab.nets.spectral import SpectralNet, SpectralShape, band_spread
 from rtstyle.lab.nets.streaming import Past, adapt
 from rtstyle.lab.train import together
 from rtstyle.lab.train.adversary import Adversary, EarDiscriminator, SpectrumDiscriminator
@@ -35,13 +33,14 @@ from rtstyle.lab.train.losses import (
     relative_powers,
     share_of_pulses,
 )
+from rtstyle.lab.train.stage import Stage
 from rtstyle.lab.train.style_bank import StyleBank, clip_statistics
 
 Net = SpectralNet | LatentNet
 SHAPES = {"spectral": SpectralShape, "latent": LatentShape}
 NETS: dict[str, Callable[..., Net]] = {"spectral": SpectralNet, "latent": LatentNet}
 
-WINDOWS, SHARES = (2048, 1024, 512), (0.35, 0.5, 0.15)  # of the loss, and how often the spectral family uses each
+WINDOWS = (2048, 1024, 512)  # of the loss
 ADVERSARY_WINDOW = 1024
 SEEDS_APART = 1_000_003  # of the batches of two processes
 SNAPSHOTS = "snapshots"  # folder of a run: STEP.pt
@@ -107,16 +106,16 @@ class Trainer:
         spectral = isinstance(self.shape, SpectralShape)
         seen = (self.shape.n_fft, self.shape.bands, self.shape.analysis) if spectral else ()
         self.analyser = Analyser(plan.kind, self.shape.hop, self.shape.sample_rate, *seen, seed=plan.seed + 1)
+        self.stage = Stage(self.shape).to(device) if spectral else None
         self.valid = valid
         self.adversaries: dict[str, Adversary] = {}
 
     # -- one step ------------------------------------------------------------------------------------------------------
 
     def play(self, batch: Batch, sample: bool) -> tuple[Tensor, Tensor, Tensor]:
-        """What the network plays, its divergence from the prior, and the share of the pulses in it (0 for spectral).
+        """What is heard, (batch, samples), the divergence from the prior, and the share of the pulses.
 
-        Spectral: gains (batch, T, 3 B); latent: audio (batch, samples). With `sample`, the styles and the prior of the
-        statistics are drawn as in training.
+        With `sample`, the styles and the prior of the statistics are drawn as in training.
         """
         with torch.autocast(self.device, torch.bfloat16):
             content, extra, divergence = encode(self.net, batch.x, sample)
@@ -146,53 +145,33 @@ class Trainer:
         amount = torch.ones(count, 1, 1, device=self.device)
         past = Past()
         with torch.autocast(self.device, torch.bfloat16):
-            if isinstance(self.net, SpectralNet):
-                out = self.net.decoder(styled, style, amount, *extra.values(), past)
-                return out.float(), divergence, torch.zeros((), device=self.device)
-            parts = self.net.decoder.parts(styled, style, amount, *extra.values(), past)
-            out = self.net.decoder.pqmf.synthesise(parts[0] + parts[1] + parts[2], past)
+            if self.stage is not None:
+                gains = self.net.decoder(styled, style, amount, *extra.values(), past)
+            else:
+                parts = self.net.decoder.parts(styled, style, amount, *extra.values(), past)
+                out = self.net.decoder.pqmf.synthesise(parts[0] + parts[1] + parts[2], past)
+        if self.stage is not None:
+            played, of_sources = self.stage(gains.float(), batch.x.audio)
+            return played, divergence, share_of_pulses(*of_sources)
         per_band = [avg_pool1d(part.float().square().transpose(1, 2), 64).transpose(1, 2) for part in parts]
         return out.float(), divergence, share_of_pulses(*per_band)
 
     def powers(
-        self, played: Tensor, batch: Batch, n_fft: int, first: int = 0, seconds: float = STRIDE_SECONDS
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Powers of played and target in Hann windows of n_fft samples, (batch, windows, bins); share of the pulses.
+        self, played: Tensor, target: Tensor, n_fft: int, first: int = 0, seconds: float = STRIDE_SECONDS
+    ) -> tuple[Tensor, Tensor]:
+        """Powers of played and target in Hann windows of n_fft samples, (batch, windows, bins).
 
-        first: hops by which the first window is moved; the windows follow every `seconds`. A clip's begin counts: every
+        first: samples by which the first window is moved; the windows follow every `seconds`. A clip's begin counts: every
         stream begins from empty states, and a network that was never asked about them begins with a crack.
         """
-        shape = self.shape
-        stride = round(seconds * shape.sample_rate / shape.hop)
+        stride = round(seconds * self.shape.sample_rate)
         window = torch.hann_window(n_fft, device=self.device) * (8.0 / 3.0) ** 0.5  # as much energy as no window
-
-        def spectra(audio: Tensor) -> Tensor:
-            return torch.fft.rfft(audio.unfold(-1, n_fft, stride * shape.hop) * window)
-
-        if isinstance(shape, LatentShape):
-            late = self.net.latency
-            spectrum = spectra(played[:, first * shape.hop + late :])
-            wanted = spectra(batch.target[:, first * shape.hop : batch.target.shape[1] - late])
-            return power_of(spectrum), power_of(wanted), torch.zeros((), device=self.device)
-        wanted = spectra(batch.target[:, first * shape.hop :])
-        starts = first + stride * torch.arange(wanted.shape[1])
-        mean = gliding_mean(played.shape[1], starts, n_fft, shape.hop, shape.sample_rate).to(self.device)
-        logs = (mean @ torch.log(played.clamp(min=front.CLOSED))).unflatten(2, (front.SOURCES, -1))
-        sources = spectra(batch.x.audio[:, :, first * shape.hop :])
-        spread, phase = self.filters(n_fft)
-        response = torch.polar(torch.exp(logs[:, :, :2] @ spread.T), logs[:, :, :2] @ phase.T)
-        noise = torch.exp(logs[:, :, 2]) @ spread.T * sources[:, 2]
-        of_input, of_pulses = (response * sources[:, :2].transpose(1, 2)).unbind(2)
-        each = (over_time(power_of(part)) @ spread for part in (of_input, of_pulses, noise))
-        return power_of(of_input + of_pulses + noise), power_of(wanted), share_of_pulses(*each)
+        late = self.net.latency if isinstance(self.net, LatentNet) else 0
+        heard = played[:, first + late :], target[:, first : target.shape[1] - late]
+        of_played, of_target = (power_of(torch.fft.rfft(x.unfold(-1, n_fft, stride) * window)) for x in heard)
+        return of_played, of_target
 
     @lru_cache  # noqa: B019 - a trainer lives as long as its process
-    def filters(self, n_fft: int) -> tuple[Tensor, Tensor]:
-        """`band_spread` of the network's bands over the bins of a window, and the phase of least delay per log gain."""
-        spread = band_spread(n_fft, self.shape)
-        return spread.to(self.device), torch.from_numpy(phase_per_gain(spread.numpy()).T).to(self.device)
-
-    @lru_cache  # noqa: B019
     def ear(self, n_fft: int) -> tuple[Tensor, Tensor]:
         """Bands and weights of `frame_loss` for a window, the same for both families."""
         rate = self.shape.sample_rate
@@ -205,27 +184,21 @@ class Trainer:
         """
         plan = weights or self.plan
         played, divergence, pulses = self.play(batch, sample)
-        if plan.kind == "latent":
-            sizes, first = WINDOWS, 0
-        else:  # a window costs a minimum-phase filter for every frame: one size at a time
-            sizes, first = (ADVERSARY_WINDOW,), 0
-            if sample:  # all processes draw the same size: not every one brings an adversary in
-                drawn = together.of_first(int(torch.multinomial(torch.tensor(SHARES), 1)), self.device)
-                sizes, first = (WINDOWS[int(drawn)],), int(torch.randint(5, ()))
+        first = int(torch.randint(round(STRIDE_SECONDS * self.shape.sample_rate), ())) if sample else 0
         total, parts = torch.zeros((), device=self.device), {}
-        for n_fft in sizes:
-            power_y, power_t, share = self.powers(played, batch, n_fft, first)
-            pulses = pulses + share
+        for n_fft in WINDOWS:
+            power_y, power_t = self.powers(played, batch.target, n_fft, first)
             spread, weight = self.ear(n_fft)
             part, parts = frame_loss(*relative_powers(over_time(power_y), over_time(power_t)), spread, weight)
             flutter = flutter_loss(*relative_powers(power_y, power_t), spread)
             parts["flutter"] = float(flutter.detach())
-            total = total + (part + plan.flutter * flutter) / len(sizes)
+            total = total + (part + plan.flutter * flutter) / len(WINDOWS)
             if n_fft == ADVERSARY_WINDOW and self.adversaries and sample:
                 total = total + self.against("spectrum", power_y, power_t, batch)
         if self.adversaries and sample:
             net = self.adversaries["ear"].net
-            total = total + self.against("ear", *self.powers(played, batch, net.n_fft, first, net.stride)[:2], batch)
+            heard = self.powers(played, batch.target, net.n_fft, first, net.stride)
+            total = total + self.against("ear", *heard, batch)
         parts["pulses"] = float(pulses.detach())
         total = total + plan.pulses * pulses
         if sample:
