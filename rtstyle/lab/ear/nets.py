@@ -7,7 +7,7 @@ They take windows of 32 ms every 16 ms as 96 mel bands up to 8 kHz, log10(1 + 10
 import librosa
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, max_pool2d, pad, relu
+from torch.nn.functional import batch_norm, conv2d, max_pool2d, pad, relu
 
 from rtstyle.lab.ear.weights import load_weights
 
@@ -44,10 +44,9 @@ class _Ear(nn.Module):
     def norm(self, x: Tensor, number: int) -> Tensor:
         name = "batch_normalization" + (f"_{number}" if number else "")
         gamma, beta, mean, variance = (
-            self.weight(f"{name}/{part}").reshape(1, -1, *[1] * (x.ndim - 2))
-            for part in ("gamma", "beta", "moving_mean", "moving_variance")
+            self.weight(f"{name}/{part}") for part in ("gamma", "beta", "moving_mean", "moving_variance")
         )
-        return (x - mean) * (gamma / torch.sqrt(variance + 1e-3)) + beta
+        return batch_norm(x, mean, variance, gamma, beta, eps=1e-3)
 
 
 class TrainingEar(_Ear):

@@ -32,7 +32,7 @@ class _Filter(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logs: Tensor, spectra: Tensor, curves: Tensor) -> Tensor:
         bins = spectra.shape[2]
-        level, turn = (logs[:, :2] @ curves).split(bins, dim=2)
+        level, turn = (logs[:, :2].flatten(0, 1) @ curves).unflatten(0, (-1, 2)).split(bins, dim=2)
         level = torch.exp(level)
         passed = torch.complex(level * torch.cos(turn), level * torch.sin(turn)) * spectra[:, :2]
         noise = torch.exp(logs[:, 2])  # noise is faded between the bands, not filtered: its phase is as good as any
@@ -71,26 +71,31 @@ class Stage(nn.Module):
         frames = past.unfold(1, self.shape.n_fft, self.shape.hop).transpose(0, 1)
         return torch.fft.rfft(frames * self.rise)
 
-    def glided(self, logs: Tensor) -> Tensor:
-        """Log gains (batch, T, K) as they are in force, begun at rest at the first ones."""
-        ago = torch.arange(logs.shape[1], device=logs.device)
+    def glide(self, hops: int) -> Tensor:
+        """What gains come to in force, begun at rest at the first ones: a matrix (T, T) before log gains (T, K)."""
+        ago = torch.arange(hops, device=self.rise.device)
         ago = ago[:, None] - ago
-        poles = torch.where(ago >= 0, (1.0 - self.left) ** 2 * (ago + 1) * self.left ** ago.clamp(min=0), 0.0)
+        poles = (1.0 - self.left) ** 2 * (ago + 1) * self.left ** ago.clamp(min=0)
+        poles = torch.where(
+            (ago >= 0) & (poles > 1e-9), poles, 0.0
+        )  # products with denormal numbers take ten times as long
         poles[:, 0] += 1.0 - poles.sum(1)  # the first gains were there before
-        return poles.to(logs.dtype) @ logs
+        return poles.to(self.rise.dtype)
 
     def forward(self, gains: Tensor, sources: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
         """Linear gains (batch, T, 3 B), sources (batch, 3, T hop) -> sound (batch, T hop), as early as the sources; its last
         hop has but half of its frames. And powers (batch, moments, B) of what each source comes to, every MOMENT hops.
         """
-        logs = self.glided(torch.log(gains.clamp(min=front.CLOSED))).unflatten(2, (front.SOURCES, -1))
-        played, heard = [], []
-        for own, audio in zip(logs, sources, strict=True):  # one clip at a time stays in the cache
+        logs = torch.log(gains.clamp(min=front.CLOSED))
+        glide, played, powers = self.glide(logs.shape[1]), [], []
+        for wanted, audio in zip(logs, sources, strict=True):  # one clip at a time stays in the cache
+            own = (glide @ wanted).unflatten(1, (front.SOURCES, -1))
             with torch.no_grad():
                 spectra = self.spectra(audio)
-                heard.append(power_of(spectra[::MOMENT]) @ self.curves[:, : spectra.shape[2]].T)
+                heard = power_of(spectra[::MOMENT]) @ self.curves[:, : spectra.shape[2]].T
             frames = torch.fft.irfft(_Filter.apply(own, spectra, self.curves))[:, -self.fade.numel() :] * self.fade
             begun, ended = frames.split(self.shape.hop, dim=1)
             played.append((nn.functional.pad(begun[1:], (0, 0, 0, 1)) + ended).reshape(-1))
-        of_input, of_pulses, of_noise = (torch.stack(heard) * torch.exp(2.0 * logs[:, ::MOMENT])).unbind(2)
+            powers.append(heard * torch.exp(2.0 * own[::MOMENT]))
+        of_input, of_pulses, of_noise = torch.stack(powers).unbind(2)
         return torch.stack(played), (of_input, of_pulses, of_noise)
