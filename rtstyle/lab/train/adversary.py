@@ -31,7 +31,7 @@ from rtstyle.lab.train.losses import STRIDE_SECONDS, relative_powers
 TOP_HZ = 11000.0
 ORDERS = 8  # of the random equaliser's cosines over the mel scale
 DEPTH_DB = 6.0  # of the first of them, at most
-FLOOR_DB = (-65.0, -35.0)  # of the random noise in one bin, against the power of the frame
+FLOOR_DB = (-90.0, -50.0)  # of the random noise in one bin, against the power of the frame
 
 
 class Discriminator(nn.Module, ABC):
