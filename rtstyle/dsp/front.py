@@ -10,8 +10,7 @@ The features are relative to the level of their own frame, so the networks see t
 The noise has the level of the frame, and the pulses that of the input, so silence in is silence out.
 
 The gains of input and pulses act as minimum-phase filters, and all of them glide, by two one-pole filters: the power between
-two partials beats with their phase, and gains that followed it would put lines between the partials. Nor does the training
-know of gains that move faster: within its windows they stand still.
+two partials beats with their phase, and gains that followed it would put lines between the partials.
 """
 
 from typing import Any, Final

@@ -76,9 +76,8 @@ class Stage(nn.Module):
         ago = torch.arange(hops, device=self.rise.device)
         ago = ago[:, None] - ago
         poles = (1.0 - self.left) ** 2 * (ago + 1) * self.left ** ago.clamp(min=0)
-        poles = torch.where(
-            (ago >= 0) & (poles > 1e-9), poles, 0.0
-        )  # products with denormal numbers take ten times as long
+        # products with denormal numbers take ten times as long
+        poles = torch.where((ago >= 0) & (poles > 1e-9), poles, 0.0)
         poles[:, 0] += 1.0 - poles.sum(1)  # the first gains were there before
         return poles.to(self.rise.dtype)
 
