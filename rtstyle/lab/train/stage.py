@@ -13,10 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rtstyle.dsp import bands as erb
 from rtstyle.dsp import front, stft
 from rtstyle.dsp.minphase import phase_per_gain
-from rtstyle.lab.nets.spectral import SpectralShape
+from rtstyle.lab.nets.spectral import SpectralShape, band_spread
 from rtstyle.lab.train.losses import power_of
 
 MOMENT = 8  # hops, 11 ms: how often the shares of the sources are looked at
@@ -56,8 +55,7 @@ class Stage(nn.Module):
     def __init__(self, shape: SpectralShape) -> None:
         super().__init__()
         self.shape = shape
-        lower, weight = erb.band_layout(shape.n_fft, shape.sample_rate, shape.bands)
-        spread = erb.band_spread(lower, weight, shape.bands)
+        spread = band_spread(shape.n_fft, shape).numpy()
         rise, fade = stft.filter_windows(shape.n_fft, shape.hop)
         self.register_buffer("rise", torch.from_numpy(rise))
         self.register_buffer("fade", torch.from_numpy(fade))
