@@ -59,22 +59,29 @@ class HarmonicAxis(nn.Module):
         below = frequency.clamp(max=self.corner) / self.spacing if self.linear else 0.0
         return (below + above / torch.log(torch.tensor(self.ratio))).clamp(0.0, self.bands - 1.001)
 
-    @staticmethod
-    def read(values: Tensor, position: Tensor) -> Tensor:
-        """Linear interpolation of values (batch, T, N) at positions (batch, T, M), all within 0 .. N - 1."""
-        low = torch.floor(position)
-        index = low.long().clamp(0, values.shape[-1] - 2)  # whatever a broken feature said
-        part = position - low
-        return torch.gather(values, -1, index) * (1.0 - part) + torch.gather(values, -1, index + 1) * part
-
     def at_partials(self, shares: Tensor, fundamental: Tensor) -> Tensor:
         """Band values (batch, T, bands) at half a partial, one, one and a half ..: (batch, T, HALVES)."""
-        return self.read(shares, self.position(fundamental * self.places))
+        return read(shares, self.position(fundamental * self.places))
 
     def over_bands(self, values: Tensor, fundamental: Tensor) -> Tensor:
-        """Values (batch, T, HALVES) at half a partial, one .. over the bands, 0 above the last: (batch, T, bands).
+        """Values (batch, T, HALVES) at half a partial, one .. over the bands, 0 above the last: (batch, T, bands)."""
+        return over_frequencies(values, fundamental, self.centres)
 
-        With values between the partials a filter can take away what an input has there: its bow, its breath, its room.
-        """
-        padded = torch.cat([values[..., :1], values, torch.zeros_like(values[..., :1])], dim=-1)
-        return self.read(padded, (2.0 * self.centres / fundamental).clamp(0.0, HALVES + 0.999))
+
+def read(values: Tensor, position: Tensor) -> Tensor:
+    """Linear interpolation of values (batch, T, N) at positions (batch, T, M), all within 0 .. N - 1."""
+    low = torch.floor(position)
+    index = low.long().clamp(0, values.shape[-1] - 2)  # whatever a broken feature said
+    part = position - low
+    return torch.gather(values, -1, index) * (1.0 - part) + torch.gather(values, -1, index + 1) * part
+
+
+def over_frequencies(values: Tensor, fundamental: Tensor, frequencies: Tensor) -> Tensor:
+    """Values (batch, T, HALVES) at half a partial, one .. read at M frequencies in Hz, 0 above the last: (batch, T, M);
+    or (batch, T, sources, HALVES) with fundamentals (batch, T, 1, 1).
+
+    With values between the partials a filter can take away what an input has there: its bow, its breath, its room.
+    """
+    padded = torch.cat([values[..., :1], values, torch.zeros_like(values[..., :1])], dim=-1)
+    position = (2.0 * frequencies / fundamental).clamp(0.0, HALVES + 0.999)
+    return read(padded, position.expand(*padded.shape[:-1], -1))

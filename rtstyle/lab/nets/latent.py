@@ -2,11 +2,13 @@
 
     [x, pulses, noise] -> PQMF -> bands (fs / 16) --------------------------------> filters -> PQMF -> y
                             \\-> log spectrum of each band -> encoder -> latent       ^
-                                                                \\-> AdaIN -> StyledUnits -> taps (interpolated over a hop)
+                                                                \\-> AdaIN -> StyledUnits -> filters (interpolated over a hop)
 
 The decoder does not draw the waveform: it draws, per hop, a short filter for each band of the input, of the pulses and of the
 noise, so that the output keeps the input's pitch and phase and cannot hum by itself. All paths scale with the input. It is told
-the pitch (`harmonics.pitch_code`), since sixteen bands do not tell a fundamental from its octave.
+the pitch (`harmonics.pitch_code`), since sixteen bands do not tell a fundamental from its octave. Those filters are short taps,
+for the input and the pulses followed by gains over frequency and per partial as filters of least phase (`BandFilters`): taps
+alone are hard to find by gradients, and gains alone cannot turn a phase.
 Sources: A. Caillon, P. Esling, "RAVE", arXiv 2111.05011 (multiband variational autoencoder); J. Engel et al., "DDSP", ICLR
 2020 (filtered harmonic and noise sources).
 """
@@ -16,12 +18,14 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
+from rtstyle.dsp import bands as erb
 from rtstyle.dsp import front
-from rtstyle.lab.nets.harmonics import PITCHES, partial_frequency, pitch_code
+from rtstyle.lab.nets.harmonics import HALVES, PITCHES, over_frequencies, partial_frequency, pitch_code, read
 from rtstyle.lab.nets.pqmf import Pqmf
 from rtstyle.lab.nets.streaming import CausalConv, Past, StyledUnit, softplus
 
 COMB_BANDS = 2  # of the pulses, up to 3 kHz: a comb that says where the partials are
+FILTERED = 2  # sources that are filtered by gains: input and pulses
 CHANCE_BANDS = 2  # of the noise: the flutter of its spectrum, of which the decoder makes that of the target
 
 
@@ -37,6 +41,7 @@ class LatentShape:
     units: int = 4
     taps: int = 16
     noise_taps: int = 4
+    gains: int = 80
     hop: int = 128
     sample_rate: int = 48000
 
@@ -93,6 +98,67 @@ class BandSpectrum(nn.Module):
         return torch.cat([share, level], dim=2)
 
 
+def places(bands: int, rate: int) -> tuple[Tensor, Tensor]:
+    """Frequencies in Hz up to rate / 2, one per BandSpectrum bin, and where bin k of band m lies among them, (bins + 1, M).
+
+    Decimation turns every other band around.
+    """
+    bins = BandSpectrum.WINDOW // 2
+    k, m = torch.arange(bins + 1)[:, None], torch.arange(bands)[None, :]
+    return torch.arange(bins * bands + 1) * (rate / 2 / (bins * bands)), bins * (m + m % 2) + k * (1 - 2 * (m % 2))
+
+
+class BandFilters(nn.Module):
+    """Taps per band followed by gains over frequency, as one filter per band of input and pulses.
+
+    The gains are log gains at bands on the ERB scale and at and between the partials. In each band they become a filter of
+    least phase, whose phase is the Hilbert transform of its log magnitude (see `dsp.minphase`), times the transform of the taps.
+    Gains of 1 leave the taps as they are.
+    """
+
+    RANGE = 6.0  # natural logarithm: gains within +-52 dB
+
+    def __init__(self, shape: LatentShape) -> None:
+        super().__init__()
+        size = BandSpectrum.WINDOW
+        self.width, self.gains = size // 2, shape.gains
+        frequencies, where = places(shape.bands, shape.sample_rate)
+        n_fft = 2 * (frequencies.shape[0] - 1)
+        centres = erb.band_centres(n_fft, shape.sample_rate, shape.gains)
+        spread = erb.band_spread(*erb.place_bins(n_fft, shape.sample_rate, centres), shape.gains)
+        n, k = torch.arange(size, dtype=torch.float64), torch.arange(size // 2 + 1, dtype=torch.float64)[:, None]
+        turn = 2 * torch.pi * k * n / size
+        dft = torch.cat([torch.cos(turn), -torch.sin(turn)])  # of real sequences: real parts, then imaginary ones
+        mirrored = torch.full((size // 2 + 1,), 2.0, dtype=torch.float64)
+        mirrored[0] = mirrored[-1] = 1.0
+        back = (dft * mirrored.repeat(2)[:, None]).T / size
+        causal = torch.cat([mirrored, torch.zeros(size // 2 - 1)])  # what a cepstrum is times for the least phase
+        phase = dft[size // 2 + 1 :] @ (causal[:, None] * back[:, : size // 2 + 1])
+        for name, value in (
+            ("frequencies", frequencies),
+            ("spread", torch.from_numpy(spread.T.copy())),
+            ("dft", dft[:, : shape.taps]),
+            ("back", back[: self.width]),
+            ("phase", phase),
+        ):
+            self.register_buffer(name, value.float(), persistent=False)
+        both = torch.cat([where, where + frequencies.shape[0]], dim=1)
+        self.register_buffer("where", both.reshape(-1), persistent=False)
+
+    def forward(self, taps: Tensor, gains: Tensor, fundamental: Tensor) -> Tensor:
+        """taps (batch, T, taps, 2 M), gains (batch, T, 2 (gains + HALVES)) -> (batch, T, width, 2 M)."""
+        count = gains.shape[0]
+        over_bands, partials = gains.reshape(count, -1, FILTERED, self.gains + HALVES).split([self.gains, HALVES], dim=3)
+        logs = over_bands @ self.spread + over_frequencies(partials, fundamental[:, :, None], self.frequencies)
+        logs = self.RANGE * torch.tanh(logs.flatten(2) / self.RANGE)
+        logs = rows(logs.index_select(2, self.where), self.width + 1, taps.shape[3])
+        turn, level = self.phase @ logs, torch.exp(logs)
+        real, imaginary = level * torch.cos(turn), level * torch.sin(turn)
+        of_real, of_imaginary = (self.dft @ taps).split(self.width + 1, dim=2)
+        product = real * of_real - imaginary * of_imaginary, real * of_imaginary + imaginary * of_real
+        return self.back @ torch.cat(product, dim=2)
+
+
 class LatentEncoder(nn.Module):
     """audio (batch, ROWS, samples) -> mean and log variance (batch, T, C), bands (batch, T * 8, 48), skip (batch, T, width)."""
 
@@ -109,6 +175,17 @@ class LatentEncoder(nn.Module):
         self.out = nn.Linear(c, 2 * shape.latent)
         # mean over the bins of each band, as a product: a reduction sums in another order when there is but one hop
         self.register_buffer("average", torch.eye(shape.bands).tile(self.spectrum.bins, 1) / self.spectrum.bins, False)
+        # the bins of all bands from the lowest frequency to the highest; the last bin of a band is missing, so take the one below
+        frequencies, where = places(shape.bands, shape.sample_rate)
+        order = torch.zeros(frequencies.shape[0], dtype=torch.long)
+        for k in range(self.spectrum.bins, -1, -1):
+            order[where[k]] = min(k, self.spectrum.bins - 1) * shape.bands + torch.arange(shape.bands)
+        self.register_buffer("order", order, persistent=False)
+        self.register_buffer("halves", torch.arange(1, HALVES + 1) / (2.0 * float(frequencies[1])), persistent=False)
+
+    @property
+    def skip_width(self) -> int:
+        return HALVES + self.shape.bands + 2 * self.spectrum.bins + 1 + self.comb.width + 1 + self.chance.width - 1
 
     def forward(self, audio: Tensor, past: Past) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         silu = nn.functional.silu
@@ -127,7 +204,10 @@ class LatentEncoder(nn.Module):
         # per band its mean log share, in the two lowest bands every bin: where the source has its energy
         per_band = described[..., :-1] @ self.average
         lowest = [coarse[..., 0], coarse[..., 1]]
-        skip = torch.cat([per_band, *lowest, described[..., -1:], comb, log_period, chance], dim=2)
+        fundamental = partial_frequency(log_period, 0)
+        position = (fundamental * self.halves).clamp(0.0, self.order.shape[0] - 1.001)
+        partials = read(described.index_select(2, self.order), position)
+        skip = torch.cat([partials, per_band, *lowest, described[..., -1:], comb, log_period, chance], dim=2)
         return mean, log_variance, bands, skip
 
 
@@ -145,16 +225,20 @@ class LatentDecoder(nn.Module):
         self.cues = skip - chance - 1  # where the skip has the log period
         self.inner = nn.Linear(shape.latent + skip + PITCHES, c)
         self.units = nn.ModuleList([StyledUnit(f"unit{i}", c, shape.style, 2**i) for i in range(shape.units)])
+        self.filters = BandFilters(shape)
         self.per_hop = shape.hop // shape.bands
         ramp = torch.arange(1, self.per_hop + 1) / self.per_hop
         self.register_buffer("ramp", ramp[:, None], persistent=False)
-        dry = torch.zeros(shape.taps, shape.bands)
-        dry[0] = 1.0
+        dry = torch.zeros(self.filters.width, FILTERED * shape.bands)
+        dry[0, : shape.bands] = 1.0
         self.register_buffer("dry", dry, persistent=False)
         self.widths = (shape.taps, shape.taps, shape.noise_taps)
+        self.gains = nn.Linear(c, FILTERED * (shape.gains + HALVES))
+        nn.init.zeros_(self.gains.weight)
+        nn.init.zeros_(self.gains.bias)
         # flutter: chance moves the taps of input and pulses, in every band by as much as the network says
-        self.flutter = nn.Linear(c, 2 * shape.bands)
-        self.mixtures = nn.Linear(chance, 2 * shape.bands * shape.taps, bias=False)
+        self.flutter = nn.Linear(c, FILTERED * shape.bands)
+        self.mixtures = nn.Linear(chance, FILTERED * shape.bands * shape.taps, bias=False)
         self.still = nn.LayerNorm(chance, elementwise_affine=False)
         nn.init.constant_(self.flutter.bias, -2.25)  # a tenth
         nn.init.normal_(self.mixtures.weight, std=(chance * shape.taps) ** -0.5)
@@ -187,30 +271,31 @@ class LatentDecoder(nn.Module):
         """What input, pulses and noise come to, as band signals (batch, T * per_hop, M) each."""
         m = self.shape.bands
         embedded = self.embed(style)
-        code = pitch_code(partial_frequency(skip, self.cues))
-        h = self.inner(torch.cat([styled, skip, code.to(styled.dtype)], dim=2))
+        fundamental = partial_frequency(skip, self.cues)
+        h = self.inner(torch.cat([styled, skip, pitch_code(fundamental).to(styled.dtype)], dim=2))
         for unit in self.units:
             h = unit(h, embedded, past)
         h = nn.functional.silu(h)
         taps, logs = self.split(self.out(h).float())
-        amounts = softplus(self.flutter(h)).float().chunk(2, dim=2)
-        moves = self.mixtures(self.still(skip[..., -self.chance :])).float().chunk(2, dim=2)
-        for source, (much, move) in enumerate(zip(amounts, moves, strict=True)):
-            taps[source] = taps[source] + much[:, :, None] * rows(move, self.shape.taps, m)
-        played = []
-        for source, (shape, log) in enumerate(zip(taps, logs, strict=True)):
-            width = self.widths[source]
-            gain = torch.exp(6.0 * torch.tanh(log / 6.0))
-            wet = amount[..., None] * shape * gain[:, :, None]  # (batch, T, width, M)
-            if source == 0:  # at amount 0 the input passes unchanged
-                wet = wet + (1.0 - amount[..., None]) * self.dry
-            now = wet.reshape(wet.shape[0], -1, width * m)
-            before = past.extend(f"taps{source}", now, 1)[:, :-1].reshape(wet.shape[0], -1, 1, width, m)
-            lagged = self.lagged(f"band{source}", bands[..., source * m : (source + 1) * m], width, past)
-            ended, begun = (lagged * wet[:, :, None]).sum(3), (lagged * before).sum(3)  # (batch, T, per_hop, M)
-            part = begun + self.ramp * (ended - begun)
-            played.append(part.reshape(part.shape[0], -1, m))
-        return played[0], played[1], played[2]
+        moves = self.mixtures(self.still(skip[..., -self.chance :])).float().chunk(FILTERED, dim=2)
+        move = torch.cat([rows(each, self.shape.taps, m) for each in moves], dim=3)
+        moved = torch.cat(taps[:FILTERED], dim=3) + softplus(self.flutter(h)).float()[:, :, None] * move
+        filters = self.filters(moved, self.gains(h).float(), fundamental)
+        gain = torch.exp(6.0 * torch.tanh(torch.cat(logs, dim=2) / 6.0))[:, :, None] * amount[..., None]
+        # at amount 0 the input passes unchanged
+        wet = filters * gain[..., : FILTERED * m] + (1.0 - amount[..., None]) * self.dry
+        filtered = self.filter("", bands[..., : FILTERED * m], wet, self.filters.width, past)
+        noise = self.filter("_noise", bands[..., FILTERED * m :], taps[-1] * gain[..., FILTERED * m :], self.widths[-1], past)
+        return filtered[..., :m], filtered[..., m:], noise
+
+    def filter(self, name: str, signal: Tensor, taps: Tensor, width: int, past: Past) -> Tensor:
+        """Band signals (batch, T * per_hop, N) through taps (batch, T, width, N) that are reached at the end of each hop."""
+        count = signal.shape[2]
+        now = taps.reshape(taps.shape[0], -1, width * count)
+        before = past.extend(f"taps{name}", now, 1)[:, :-1].reshape(taps.shape[0], -1, 1, width, count)
+        lagged = self.lagged(f"band{name}", signal, width, past)
+        ended, begun = (lagged * taps[:, :, None]).sum(3), (lagged * before).sum(3)  # (batch, T, per_hop, N)
+        return (begun + self.ramp * (ended - begun)).reshape(taps.shape[0], -1, count)
 
     def lagged(self, name: str, signal: Tensor, width: int, past: Past) -> Tensor:
         """(batch, T * per_hop, M) -> (batch, T, per_hop, width, M): the last `width` frames at each frame of a hop."""
@@ -232,9 +317,7 @@ class LatentNet(nn.Module):
         super().__init__()
         self.shape = shape
         self.encoder = LatentEncoder(shape)
-        chance = self.encoder.chance.width - 1
-        skip = shape.bands + 2 * self.encoder.spectrum.bins + 1 + self.encoder.comb.width + 1 + chance
-        self.decoder = LatentDecoder(shape, skip=skip, chance=chance)
+        self.decoder = LatentDecoder(shape, skip=self.encoder.skip_width, chance=self.encoder.chance.width - 1)
 
     @property
     def latency(self) -> int:
