@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 from rich.console import Console
 
+from rtstyle.bundle import find_bundle, load_bundle
 from rtstyle.errors import FileError, MissingPartError, ParameterError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def train(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     processes: int = 0,
     snapshots: int = 0,
+    begin_with: str | None = None,
 ) -> None:
     """Train a model on a corpus, or go on with the run in OUT.
 
@@ -64,6 +66,8 @@ def train(
         Processes that train together, each on batches of its own; 0: one per GPU, or one on the processor.
     snapshots
         Steps between weights that are kept in OUT/snapshots, each ready for `rtstyle export`; 0: none are kept.
+    begin_with
+        Bundle, by name or folder, whose weights a new run begins with in the place of random ones; its shape is taken over.
     """
     _need_lab()
     if processes < 0:
@@ -82,15 +86,18 @@ def train(
     unknown = sorted(name for name in set(styles) if not pairs.count(name))
     if unknown:
         raise ParameterError(f"The corpus has no {', '.join(unknown)}; it has {', '.join(pairs.instruments)}.")
+    if begin_with is not None and load_bundle(find_bundle(begin_with)).kind != kind:
+        raise ParameterError(f"{begin_with} is not {kind}; name a bundle of that family, or train the other one.")
     aims = styles or aims_in(pairs)
     plan = Plan(kind, minutes=minutes, batch=batch, rate=rate, seed=seed, styles=aims, snapshots=snapshots)
-    together.launch(together.processes(processes, where), _run, plan, corpus, out, device=where)
+    together.launch(together.processes(processes, where), _run, plan, corpus, out, begin_with, device=where)
     print(out / "checkpoint.pt")
 
 
-def _run(plan: "Plan", corpus: Path, out: Path, device: str) -> None:
+def _run(plan: "Plan", corpus: Path, out: Path, begin_with: str | None, device: str) -> None:
     """One process of a training run."""
     from rtstyle.corpus.pairs import PairCorpus
+    from rtstyle.lab.export.graphs import net_of
     from rtstyle.lab.train import together
     from rtstyle.lab.train.trainer import Trainer
 
@@ -98,9 +105,14 @@ def _run(plan: "Plan", corpus: Path, out: Path, device: str) -> None:
         valid = PairCorpus(corpus, "valid")
     except FileError:  # a small corpus has no validation performances
         valid = None
-    trainer = Trainer(plan, PairCorpus(corpus), out, device=device, valid=valid)
+    begun = None if begin_with is None else net_of(load_bundle(find_bundle(begin_with)))
+    shape = None if begun is None else begun.shape.as_dict()
+    trainer = Trainer(plan, PairCorpus(corpus), out, shape=shape, device=device, valid=valid)
     resumed = trainer.resume()
     console = Console(stderr=True, quiet=together.rank() > 0)
+    if begun is not None and not resumed:
+        trainer.begin_with(begun)
+        console.print(f"From the weights of {begin_with}; new discriminators listen to it first, for some minutes.")
     console.print(
         f"{'Going on with' if resumed else 'Training'} {plan.kind} in {out} on {device} for {plan.minutes:g} minutes in all."
     )

@@ -62,6 +62,8 @@ def pieces(trainer: Trainer) -> dict[str, Callable[[], object]]:
     else:
         found |= {
             "comb of the pulses": lambda: _output_is_mean(encoder.comb),
+            "taps": lambda: _output_is_mean(decoder.out),
+            "gains over frequency and per partial": lambda: _output_is_mean(decoder.gains),
         }
     return found
 

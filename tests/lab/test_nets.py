@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from rtstyle.dsp import bands, front
+from rtstyle.dsp.minphase import phase_per_gain
 from rtstyle.errors import ParameterError
 from rtstyle.lab.nets.harmonics import HALVES, LOWEST_PITCH, PARTIALS, HarmonicAxis, pitch_code
-from rtstyle.lab.nets.latent import BandSpectrum, LatentNet, LatentShape
+from rtstyle.lab.nets.latent import FILTERED, BandFilters, BandSpectrum, LatentNet, LatentShape, places
 from rtstyle.lab.nets.pqmf import Pqmf
 from rtstyle.lab.nets.spectral import SpectralNet, SpectralShape, band_spread
 from rtstyle.lab.nets.streaming import Past, adapt, softplus
@@ -109,6 +110,60 @@ def test_a_steady_tone_stands_still_in_the_spectra_of_the_bands() -> None:
     bands = bank.analyse(tone.expand(1, 3, -1).contiguous(), Past())[..., :16]
     decibels = 8.0 / 0.23026 * spectrum(bands, Past())[0, 20:, :64]  # the lowest bins of all bands
     assert decibels.std(0).mean() < 1.2  # 2.1 under a window that ends at once
+
+
+def band_responses(over_bands: torch.Tensor, partials: torch.Tensor, fundamental: float) -> torch.Tensor:
+    """Gains in dB (513,) from 0 Hz to 24 kHz of the input's filters for taps that change nothing."""
+    shape = LatentShape(**SMALL)
+    filters = BandFilters(shape)
+    taps = torch.zeros(1, 1, shape.taps, FILTERED * shape.bands)
+    taps[:, :, 0] = 1.0
+    gains = torch.cat([over_bands, partials, torch.zeros(shape.gains + HALVES)])[None, None]
+    played = filters(taps, gains, torch.full((1, 1, 1), fundamental))[0, 0]
+    assert torch.allclose(played[:, shape.bands :], taps.new_ones(1) * (torch.arange(32) == 0)[:, None], atol=1e-5)
+    found = torch.fft.rfft(played[:, : shape.bands], 64, dim=0).abs()
+    frequencies, where = places(shape.bands, shape.sample_rate)
+    heard = torch.zeros(frequencies.shape[0])
+    heard[where] = 20 * torch.log10(found)
+    return heard
+
+
+def test_band_filters_have_the_gains_that_were_asked_for() -> None:
+    centres = bands.band_centres(1024, 48000, 80)
+    asked = torch.from_numpy(np.sin(np.log(centres + 200.0) * 2.0)).float()  # natural logarithm, +-8.7 dB
+    heard = band_responses(asked, torch.zeros(HALVES), 200.0)
+    frequency = np.arange(513) * 46.875
+    wanted = 8.686 * np.interp(frequency, centres, asked.numpy())
+    assert np.abs(heard.numpy() - wanted)[5:-5].max() < 1.0
+
+
+def test_band_filters_move_single_partials() -> None:
+    partials = torch.zeros(HALVES)
+    partials[2 * 3 - 1] = 2.0  # the third
+    heard = band_responses(torch.zeros(80), partials, 937.5)
+    third, second, between = heard[60], heard[40], heard[50]
+    assert third > 14.0
+    assert abs(float(second)) < 1.5
+    assert abs(float(between)) < 3.0
+
+
+def test_band_filters_are_of_least_phase() -> None:
+    assert np.allclose(
+        BandFilters(LatentShape(**SMALL)).phase.numpy().T, phase_per_gain(np.eye(33, dtype=np.float32)), atol=1e-5
+    )
+
+
+def test_the_latent_decoder_hears_what_lies_at_the_partials() -> None:
+    net = make("latent")
+    fundamental, time = 440.0, torch.arange(60 * 128) / 48_000
+    x = torch.zeros(1, front.ROWS, time.numel())
+    x[0, 0] = 0.1 * sum(torch.sin(2 * torch.pi * fundamental * k * time) for k in (1, 2, 3, 5, 6, 8))
+    x[0, front.SOURCES] = np.log2(1000.0 / fundamental) / 5.0
+    with torch.no_grad():
+        skip = net.encoder(x, Past())[3]
+    at = skip[0, 40:, :HALVES].mean(0)[1::2]  # the whole partials
+    there, missing = at[[0, 1, 2, 4, 5, 7]], at[[3, 6]]
+    assert there.min() > missing.max() + 0.2  # an eighth of a natural logarithm: 7 dB
 
 
 def test_a_spectral_network_needs_no_batch_axis() -> None:

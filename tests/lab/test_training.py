@@ -1,13 +1,17 @@
 """Training lowers its loss, keeps what it needs to go on, and what it exports plays as torch does."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
+from rtstyle.errors import BundleError
 from rtstyle.lab.export.bundle import export_tiny
+from rtstyle.lab.export.graphs import export_graphs, net_of
 from rtstyle.lab.knockout import held_out_loss, pieces
 from rtstyle.lab.nets.spectral import SpectralShape, band_spread
 from rtstyle.lab.reference import BLOCKS, analyser_of, filter_sources, parity, source_spectra
@@ -15,6 +19,7 @@ from rtstyle.lab.train.adversary import (
     DEPTH_DB,
     FLOOR_DB,
     TOP_HZ,
+    Adversary,
     Discriminator,
     EarDiscriminator,
     SpectrumDiscriminator,
@@ -137,6 +142,31 @@ def test_a_run_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     assert state["plan"]["kind"] == net.kind == "spectral"
     assert "bright" in bank.mean
     assert (tmp_path / "log.jsonl").exists()
+
+
+def test_a_run_begins_with_a_trained_network_to_which_its_discriminators_listen_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.set_num_threads(1)
+    monkeypatch.setattr(Adversary, "EASE_STEPS", 2)
+    trained = NETS["spectral"](SHAPES["spectral"](**SMALL))
+    trainer = Trainer(Plan("spectral", steps=1, batch=2, seconds=0.4, styles=()), Tones(), tmp_path, shape=SMALL)
+    trainer.begin_with(trained)
+    before: list[dict[str, torch.Tensor]] = []
+
+    def watch(*given: object, **named: object) -> tuple[torch.Tensor, dict[str, float]]:
+        before.append({name: value.clone() for name, value in trainer.net.state_dict().items()})
+        return loss(*given, **named)  # type: ignore[arg-type]
+
+    loss = trainer.loss
+    monkeypatch.setattr(trainer, "loss", watch)
+    trainer.train()
+    assert trainer.step == 1
+    assert len(before) == 3  # two to listen, one to learn
+    for state in before:
+        assert all(torch.equal(value, trained.state_dict()[name]) for name, value in state.items())
+    assert all(adversary.steps == 3 for adversary in trainer.adversaries.values())
+    assert any(not torch.equal(value, trained.state_dict()[name]) for name, value in trainer.net.state_dict().items())
 
 
 def test_snapshots_are_the_results_on_the_way(tmp_path: Path) -> None:
@@ -277,6 +307,36 @@ def test_exported_graphs_play_as_torch_does_at_every_block(kind: str, tmp_path: 
     apart = parity(net, bundle, style, neutral, x)
     assert set(apart) == {block for block in BLOCKS if block % bundle.hop == 0}
     assert max(apart.values()) < 1e-4
+
+
+@pytest.mark.parametrize("kind", ["spectral", "latent"])
+def test_the_network_of_a_bundle_is_the_one_that_was_exported(kind: str, tmp_path: Path) -> None:
+    shape = {"channels": 24, "latent": 8, "style": 12, "units": 3}
+    if kind == "spectral":
+        shape |= {"norm": "batch", "depth": 3}
+    net = NETS[kind](SHAPES[kind](**shape))
+    for value in net.state_dict().values():  # of equal ones, as zeros are, torch's exporter keeps one
+        value += 0.05 * torch.rand_like(value)
+    graphs = export_graphs(net)
+    tiny = export_tiny(kind, tmp_path / "tiny", name="tiny", shape=shape)
+    bundle = replace(tiny, encoder=graphs.encoder, decoder=graphs.decoder)
+    again = net_of(bundle)
+    assert again.shape == net.shape
+    assert {name: value.tolist() for name, value in again.state_dict().items()} == {
+        name: value.tolist() for name, value in net.state_dict().items()
+    }
+
+
+def test_a_bundle_that_does_not_say_its_shape_cannot_be_gone_on_from(tmp_path: Path) -> None:
+    bundle = export_tiny("spectral", tmp_path / "tiny", name="tiny")
+    encoder = onnx.load_from_string(bundle.encoder)
+    del encoder.metadata_props[:]
+    with pytest.raises(BundleError, match="does not say the shape"):
+        net_of(replace(bundle, encoder=encoder.SerializeToString()))
+    lacking = onnx.load_from_string(bundle.decoder)
+    lacking.graph.initializer.pop()
+    with pytest.raises(BundleError, match="lacks weights"):
+        net_of(replace(bundle, decoder=lacking.SerializeToString()))
 
 
 @pytest.mark.parametrize("kind", ["spectral", "latent"])

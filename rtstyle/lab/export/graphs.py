@@ -1,24 +1,32 @@
-"""Torch networks as two streaming ONNX graphs whose states are inputs and outputs.
+"""Torch networks as two streaming ONNX graphs whose states are inputs and outputs, and back.
 
 The exported step is the training code itself: the layers read their past from tensors instead of silence, there is no batch
-axis (the latent family keeps one inside), and the number of frames stays symbolic.
+axis (the latent family keeps one inside), and the number of frames stays symbolic. The weights keep their names and the
+encoder says the shape of the network, so that a bundle is all that further training needs.
 """
 
 import io
+import json
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import onnx
 import torch
+from onnx import numpy_helper
 from torch import Tensor, nn
 
+from rtstyle.bundle import Bundle
 from rtstyle.dsp import front
+from rtstyle.errors import BundleError
 from rtstyle.lab.nets.latent import LatentNet
 from rtstyle.lab.nets.spectral import SpectralNet
 from rtstyle.lab.nets.streaming import Past
+from rtstyle.lab.train.trainer import NETS, SHAPES, Net
 
-Net = SpectralNet | LatentNet
 OPSET = 17  # the first with LayerNormalization
+SHAPE = "shape"  # of the network as JSON, among the encoder's metadata
+OWNER = "net."  # before the names of weights, which the steps below hold under this name
 
 
 @dataclass(frozen=True)
@@ -92,7 +100,7 @@ def _serialise(
             output_names=outputs,
             dynamic_axes=axes,
             opset_version=OPSET,
-            do_constant_folding=True,
+            do_constant_folding=False,
             dynamo=False,
         )
     return buffer.getvalue()
@@ -134,4 +142,32 @@ def export_graphs(net: Net) -> Graphs:
         [result, *(f"next_{k}" for k in last_states)],
         {"styled": {0: "frames"}, result: {1: f"{shape.hop}*frames"} if latent else {0: "frames"}, **between_axes},
     )
-    return Graphs(encoder, decoder, passes)
+    described = onnx.load_from_string(encoder)
+    onnx.helper.set_model_props(described, {SHAPE: json.dumps(shape.as_dict())})
+    return Graphs(described.SerializeToString(), decoder, passes)
+
+
+def net_of(bundle: Bundle) -> Net:
+    """The network of a bundle, as it was exported. `[control]`
+
+    Raises BundleError for graphs that do not say their shape, or lack a weight of it.
+    """
+    encoder, decoder = (onnx.load_from_string(graph) for graph in (bundle.encoder, bundle.decoder))
+    said = {entry.key: entry.value for entry in encoder.metadata_props}
+    if SHAPE not in said:
+        raise BundleError(
+            f"{bundle.name} does not say the shape of its network, so nothing can go on from it; take a bundle that "
+            "`rtstyle export` or a recipe in export/ of this version wrote."
+        )
+    net = NETS[bundle.kind](SHAPES[bundle.kind](**json.loads(said[SHAPE])))
+    held = {
+        weight.name.removeprefix(OWNER): torch.from_numpy(numpy_helper.to_array(weight).copy())
+        for graph in (encoder.graph, decoder.graph)
+        for weight in graph.initializer
+    }
+    wanted = net.state_dict()
+    lacking = sorted(name for name, value in wanted.items() if name not in held or held[name].shape != value.shape)
+    if lacking:
+        raise BundleError(f"{bundle.name} lacks weights of its network ({', '.join(lacking)}); export it again.")
+    net.load_state_dict({name: held[name] for name in wanted})
+    return net.eval()

@@ -148,7 +148,9 @@ class BandFilters(nn.Module):
     def forward(self, taps: Tensor, gains: Tensor, fundamental: Tensor) -> Tensor:
         """taps (batch, T, taps, 2 M), gains (batch, T, 2 (gains + HALVES)) -> (batch, T, width, 2 M)."""
         count = gains.shape[0]
-        over_bands, partials = gains.reshape(count, -1, FILTERED, self.gains + HALVES).split([self.gains, HALVES], dim=3)
+        over_bands, partials = gains.reshape(count, -1, FILTERED, self.gains + HALVES).split(
+            [self.gains, HALVES], dim=3
+        )
         logs = over_bands @ self.spread + over_frequencies(partials, fundamental[:, :, None], self.frequencies)
         logs = self.RANGE * torch.tanh(logs.flatten(2) / self.RANGE)
         logs = rows(logs.index_select(2, self.where), self.width + 1, taps.shape[3])
@@ -285,7 +287,9 @@ class LatentDecoder(nn.Module):
         # at amount 0 the input passes unchanged
         wet = filters * gain[..., : FILTERED * m] + (1.0 - amount[..., None]) * self.dry
         filtered = self.filter("", bands[..., : FILTERED * m], wet, self.filters.width, past)
-        noise = self.filter("_noise", bands[..., FILTERED * m :], taps[-1] * gain[..., FILTERED * m :], self.widths[-1], past)
+        noise = self.filter(
+            "_noise", bands[..., FILTERED * m :], taps[-1] * gain[..., FILTERED * m :], self.widths[-1], past
+        )
         return filtered[..., :m], filtered[..., m:], noise
 
     def filter(self, name: str, signal: Tensor, taps: Tensor, width: int, past: Past) -> Tensor:

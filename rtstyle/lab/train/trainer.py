@@ -5,7 +5,7 @@ bank of the styles, the step, the seed and the corpus it saw.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -224,6 +224,20 @@ class Trainer:
             self.adversaries[name] = Adversary(net, self.device, name)
             together.same_weights(self.adversaries[name].net)
 
+    def begin_with(self, net: Net) -> None:
+        """Take over a trained network before the first step, as a rule that of a bundle.
+
+        Its discriminators are not in a bundle: new ones learn first what it plays, then it learns from them.
+        """
+        self.net.load_state_dict(net.state_dict())
+        self.averaged = {k: v.clone() for k, v in self.net.state_dict().items()}
+        self.begin_adversaries()
+
+    def _acquaint(self, batches: Iterator[Batch]) -> None:
+        """Train new discriminators alone until their word has full weight."""
+        while any(adversary.steps < adversary.EASE_STEPS for adversary in self.adversaries.values()):
+            self.loss(next(batches).to(self.device), sample=True)
+
     def train(self, report: Callable[[dict[str, float]], None] | None = None) -> None:
         """Train until the plan's steps or minutes are used up, counting those of earlier runs of the same folder.
 
@@ -242,13 +256,16 @@ class Trainer:
         )
         log = Log(self.folder, report) if first else None
         try:
-            self._go_on(batches, log)
+            drawn = iter(batches)
+            if self.step == 0 and self.adversaries:
+                self._acquaint(drawn)
+            self._go_on(drawn, log)
         finally:  # also when `report` ends the run
             batches.close()
             if log is not None:
                 log.close()
 
-    def _go_on(self, batches: Batches, log: Log | None) -> None:
+    def _go_on(self, batches: Iterator[Batch], log: Log | None) -> None:
         plan = self.plan
         total: dict[str, float] = {}
         last = saved = time.monotonic()
