@@ -1,4 +1,4 @@
-"""The bundle orchestra-latent: a variational latent at fs / 128, and styled taps and gains on 16 PQMF bands, 2.2 ms of model latency.
+"""The bundle orchestra-latent: a variational latent at fs / 128, styled taps and gains on 16 PQMF bands, 2.2 ms of latency.
 
     rtstyle corpus build var/corpus --recordings RECORDINGS --melodies MELODIES --minutes 110 --players 7
     python export/orchestra_latent.py --corpus var/corpus
