@@ -77,11 +77,10 @@ def read(values: Tensor, position: Tensor) -> Tensor:
 
 
 def over_frequencies(values: Tensor, fundamental: Tensor, frequencies: Tensor) -> Tensor:
-    """Values (batch, T, HALVES) at half a partial, one .. read at M frequencies in Hz, 0 above the last: (batch, T, M);
-    or (batch, T, sources, HALVES) with fundamentals (batch, T, 1, 1).
+    """Values (batch, T, HALVES) at half a partial, one .. read at M frequencies in Hz, 0 above the last: (batch, T, M),
+    with any axes between that both values and fundamental (batch, T, 1) have.
 
     With values between the partials a filter can take away what an input has there: its bow, its breath, its room.
     """
     padded = torch.cat([values[..., :1], values, torch.zeros_like(values[..., :1])], dim=-1)
-    position = (2.0 * frequencies / fundamental).clamp(0.0, HALVES + 0.999)
-    return read(padded, position.expand(*padded.shape[:-1], -1))
+    return read(padded, (2.0 * frequencies / fundamental).clamp(0.0, HALVES + 0.999))

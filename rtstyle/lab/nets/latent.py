@@ -151,7 +151,8 @@ class BandFilters(nn.Module):
         over_bands, partials = gains.reshape(count, -1, FILTERED, self.gains + HALVES).split(
             [self.gains, HALVES], dim=3
         )
-        logs = over_bands @ self.spread + over_frequencies(partials, fundamental[:, :, None], self.frequencies)
+        each = torch.stack([fundamental] * FILTERED, dim=2)
+        logs = over_bands @ self.spread + over_frequencies(partials, each, self.frequencies)
         logs = self.RANGE * torch.tanh(logs.flatten(2) / self.RANGE)
         logs = rows(logs.index_select(2, self.where), self.width + 1, taps.shape[3])
         turn, level = self.phase @ logs, torch.exp(logs)
