@@ -233,10 +233,12 @@ class Trainer:
         self.averaged = {k: v.clone() for k, v in self.net.state_dict().items()}
         self.begin_adversaries()
 
-    def _acquaint(self, batches: Iterator[Batch]) -> None:
+    def _acquaint(self, batches: Iterator[Batch], log: Log | None) -> None:
         """Train new discriminators alone until their word has full weight."""
-        while any(adversary.steps < adversary.EASE_STEPS for adversary in self.adversaries.values()):
+        while (heard := min(adversary.steps for adversary in self.adversaries.values())) < Adversary.EASE_STEPS:
             self.loss(next(batches).to(self.device), sample=True)
+            if log is not None and (heard + 1) % 50 == 0:
+                log.write({"step": 0, "listened": heard + 1})
 
     def train(self, report: Callable[[dict[str, float]], None] | None = None) -> None:
         """Train until the plan's steps or minutes are used up, counting those of earlier runs of the same folder.
@@ -258,7 +260,7 @@ class Trainer:
         try:
             drawn = iter(batches)
             if self.step == 0 and self.adversaries:
-                self._acquaint(drawn)
+                self._acquaint(drawn, log)
             self._go_on(drawn, log)
         finally:  # also when `report` ends the run
             batches.close()
