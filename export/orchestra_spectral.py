@@ -6,8 +6,8 @@
 Without RECORDINGS the corpus is the soundfont alone, and the model knows only its instruments. The shipped weights saw the
 recordings named in the card; they come from several runs of together as many minutes, each from the last one's weights,
 between which losses, corpus and network grew into what they are. In the first 330 minutes they heard violin/mtg and
-clarinet/vsco2 too, which are held out now. For 65, one target in seven was heard through a random equaliser. The last 225
-heard the stage itself, of which 108 began with the bundle of before, with new discriminators (`rtstyle train --begin-with`).
+clarinet/vsco2 too, which are held out now. For 65, one target in seven was heard through a random equaliser. The last 117 heard
+the stage itself.
 """
 
 from rtstyle.lab.recipe import Recipe, main
@@ -21,7 +21,7 @@ RECIPE = Recipe(
         "and clarinet/vsco2."
     ),
     shape={"channels": 192, "latent": 96, "style": 96, "units": 5, "bands": 80},
-    minutes=773.0,
+    minutes=665.0,
 )
 
 if __name__ == "__main__":
