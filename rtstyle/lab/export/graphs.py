@@ -100,7 +100,7 @@ def _serialise(
             output_names=outputs,
             dynamic_axes=axes,
             opset_version=OPSET,
-            do_constant_folding=False,
+            do_constant_folding=False,  # it takes the names of weights away; ONNX Runtime folds as well when it loads
             dynamo=False,
         )
     return buffer.getvalue()

@@ -188,6 +188,7 @@ class LatentEncoder(nn.Module):
 
     @property
     def skip_width(self) -> int:
+        """Width of what the encoder hands on besides latent and bands."""
         return HALVES + self.shape.bands + 2 * self.spectrum.bins + 1 + self.comb.width + 1 + self.chance.width - 1
 
     def forward(self, audio: Tensor, past: Past) -> tuple[Tensor, Tensor, Tensor, Tensor]:
