@@ -76,6 +76,8 @@ def train(
         raise ParameterError(f"snapshots is {snapshots}; give a number of steps, or 0 for none.")
     if minutes <= 0 or batch < 1 or rate <= 0:
         raise ParameterError(f"minutes {minutes}, batch {batch} and rate {rate} must be positive.")
+    if begin_with is not None and load_bundle(find_bundle(begin_with)).kind != kind:
+        raise ParameterError(f"{begin_with} is not {kind}; name a bundle of that family, or train the other one.")
     from rtstyle.corpus.pairs import PairCorpus
     from rtstyle.lab.recipe import aims_in, pick_device
     from rtstyle.lab.train import together
@@ -86,8 +88,6 @@ def train(
     unknown = sorted(name for name in set(styles) if not pairs.count(name))
     if unknown:
         raise ParameterError(f"The corpus has no {', '.join(unknown)}; it has {', '.join(pairs.instruments)}.")
-    if begin_with is not None and load_bundle(find_bundle(begin_with)).kind != kind:
-        raise ParameterError(f"{begin_with} is not {kind}; name a bundle of that family, or train the other one.")
     aims = styles or aims_in(pairs)
     plan = Plan(kind, minutes=minutes, batch=batch, rate=rate, seed=seed, styles=aims, snapshots=snapshots)
     together.launch(together.processes(processes, where), _run, plan, corpus, out, begin_with, device=where)

@@ -9,7 +9,8 @@ import onnx
 import pytest
 import torch
 
-from rtstyle.errors import BundleError
+from rtstyle.cli.lab import train
+from rtstyle.errors import BundleError, ParameterError
 from rtstyle.lab.export.bundle import export_tiny
 from rtstyle.lab.export.graphs import export_graphs, net_of
 from rtstyle.lab.knockout import held_out_loss, pieces
@@ -325,6 +326,13 @@ def test_the_network_of_a_bundle_is_the_one_that_was_exported(kind: str, tmp_pat
     assert {name: value.tolist() for name, value in again.state_dict().items()} == {
         name: value.tolist() for name, value in net.state_dict().items()
     }
+
+
+def test_a_run_begins_only_with_a_bundle_of_its_family(tmp_path: Path) -> None:
+    bundle = export_tiny("latent", tmp_path / "tiny", name="tiny")
+    with pytest.raises(ParameterError, match="tiny is not spectral"):
+        train("spectral", tmp_path / "corpus", tmp_path / "run", begin_with=str(bundle.path))
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_bundle_that_does_not_say_its_shape_cannot_be_gone_on_from(tmp_path: Path) -> None:
