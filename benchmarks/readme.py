@@ -87,6 +87,7 @@ def table_of_figures(lines: list[Line]) -> str:
     add("brave", (), _brave)
     add("accuracy", ("kind",), _accuracy)
     add("unison", (), _unison)
+    add("learn", ("model",), _learn)
     add("kernels", (), _kernels)
     add("chain", ("model",), _chain)
     add("runtime_call", (), _runtime_call)
@@ -123,6 +124,19 @@ def _accuracy(where: Line, found: Line) -> list[tuple[str, str]]:
         text = f"train {bundle['train']:.2f}, valid {bundle['valid']:.2f}"
         told.append((f"{bundle['name']}, the same clips: share taken for their style", text))
     return told
+
+
+def _learn(where: Line, found: Line) -> list[tuple[str, str]]:
+    def against(place: str) -> str:
+        shares = found[place]
+        return (
+            f"{place} the styles {shares['learnt from them']:.2f}, captured {shares['captured style']:.2f}, "
+            f"equaliser {shares['EQ match']:.2f}"
+        )
+
+    what = f"{where['model']}, ten seconds learnt in {where['minutes']:g} min: share judged their instrument, against theirs"
+    trained = f"trained styles {found['inside']['trained style']:.2f}"
+    return [(what, f"{against('outside')}; {against('inside')}; {trained}")]
 
 
 def _unison(where: Line, found: Line) -> list[tuple[str, str]]:

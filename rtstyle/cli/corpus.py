@@ -33,6 +33,7 @@ def build(
     minutes: float = 60.0,
     players: int = 6,
     seed: int = 0,
+    soloist: str = "",
     workers: int = 0,
     ray: str | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
@@ -59,6 +60,9 @@ def build(
         Players in each performance.
     seed
         Seed of everything that is drawn at random.
+    soloist
+        Library of notes, "instrument/name", that plays in every performance and in every register, beyond its own notes with
+        the last of them transposed.
     workers
         Processes on this machine; 0: one per core.
     ray
@@ -81,7 +85,7 @@ def build(
             progress.update(tasks[stage], completed=done, total=total, visible=True)
 
         plan = Plan(minutes=minutes, players=players, seed=seed)
-        build_corpus(out, recordings, melodies, plan, tick, workers=workers, ray=ray)
+        build_corpus(out, recordings, melodies, plan, tick, soloist=soloist, workers=workers, ray=ray)
     show(out, json=json)
 
 

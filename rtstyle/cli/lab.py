@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 Kind = Literal["spectral", "latent"]
 
 
-def _need_lab() -> None:
+def need_lab() -> None:
+    """Raise MissingPartError, with the command that mends it, where torch is missing."""
     if find_spec("torch") is None:
         raise MissingPartError("Training and export need torch; install it with: pip install 'rtstyle[lab]'")
 
@@ -69,7 +70,7 @@ def train(
     begin_with
         Bundle, by name or folder, whose weights a new run begins with in the place of random ones; its shape is taken over.
     """
-    _need_lab()
+    need_lab()
     if processes < 0:
         raise ParameterError(f"processes is {processes}; give a number, or 0 for one per GPU.")
     if snapshots < 0:
@@ -149,7 +150,7 @@ def export(
     tiny
         A small network of random weights, for tests.
     """
-    _need_lab()
+    need_lab()
     from rtstyle.corpus.pairs import PairCorpus
     from rtstyle.lab.export.bundle import export_checkpoint, export_tiny, style_id
 

@@ -25,7 +25,7 @@ from rtstyle.corpus.note import SAMPLE_RATE
 from rtstyle.corpus.performance import perform
 from rtstyle.corpus.recordings import Recording, by_source
 from rtstyle.corpus.render import apply_db, follow, render
-from rtstyle.corpus.sections import find_sections
+from rtstyle.corpus.sections import find_sections, section_of
 from rtstyle.corpus.shards import DRAFT, finished, pcm16, read_shard, shard_name, write_shard
 from rtstyle.errors import FileError, MissingPartError, RtstyleError
 
@@ -55,12 +55,18 @@ class Plan:
 
 @dataclass(frozen=True)
 class Material:
-    """What a corpus in `out` is made from: folders of recordings and of MIDI tunes, and a soundfont."""
+    """What a corpus in `out` is made from: folders of recordings and of MIDI tunes, and a soundfont.
+
+    soloist: key of a library that plays in every performance and in every register, "" for none. notes: folder that keeps
+    measured libraries, for several corpora if need be; None: one of its own.
+    """
 
     out: Path
     recordings: tuple[Path, ...]
     melodies: Path | None
     font: Path | None
+    soloist: str = ""
+    notes: Path | None = None
 
     def listed(self) -> list[Recording]:
         """The recordings, without the copies that were found among them. `[control]`"""
@@ -68,7 +74,7 @@ class Material:
 
     def sources(self) -> list[Source]:
         """The libraries that can be measured from it. `[control]`"""
-        return find_sources(self.listed(), self.font, self.out / "notes")
+        return find_sources(self.listed(), self.font, self.notes or self.out / "notes")
 
 
 @dataclass(frozen=True)
@@ -181,9 +187,10 @@ def read_material(material: Material) -> dict[str, tuple[Cast, list[Path]]]:
             "A corpus needs at least two libraries of notes: give a folder of recordings, or install the soundfont: "
             "apt-get install fluidsynth fluid-soundfont-gm"
         )
-    libraries += find_sections(libraries)
+    libraries += find_sections(libraries, material.soloist)
     tunes = find_tunes(material.melodies)
-    return {members.split: (members, tunes[members.split]) for members in cast(libraries)}
+    soloist = section_of(material.soloist)
+    return {members.split: (members, tunes[members.split]) for members in cast(libraries, soloist)}
 
 
 def build_shard(job: ShardJob) -> float:
@@ -262,14 +269,17 @@ def build(
     plan: Plan | None = None,
     tick: Tick = lambda stage, done, total: None,
     *,
+    soloist: str = "",
+    notes: Path | None = None,
     workers: int = 1,
     ray: str | None = None,
 ) -> None:
     """Build or continue the corpus in `out`: phrases and libraries, then valid and train performances. `[control]`
 
     What is there stays: a build that was interrupted, or is asked for more minutes, continues where it stopped.
-    recordings: folders and archives; the latter are unpacked into `out`. workers, ray: as in `farm.spread`; every worker
-    must see the folders under the same paths. Raises RtstyleError subclasses for unusable folders and archives.
+    recordings: folders and archives; the latter are unpacked into `out`. soloist, notes: see Material. workers, ray: as in
+    `farm.spread`; every worker must see the folders under the same paths. Raises
+    RtstyleError subclasses for unusable folders and archives.
     """
     plan = plan or Plan()
     out, melodies = out.resolve(), melodies and melodies.resolve()
@@ -279,7 +289,7 @@ def build(
     find_tunes(melodies)  # which says what is wrong with the folder before the long part
     given = [recordings] if isinstance(recordings, Path) else recordings or ()
     roots = find_roots(given, out, lambda done, total: tick("archives", done, total))
-    material = Material(out, roots, melodies, soundfont.find_font())
+    material = Material(out, roots, melodies, soundfont.find_font(), soloist, notes)
     prints = prints_jobs(read_roots(roots, out), out / "fingerprints")
     fresh = [job for job in prints if not job.cache.is_file()]
     for done, _ in enumerate(spread(take_prints, fresh, workers=workers, ray=ray), 1):

@@ -29,11 +29,15 @@ MAIN_WEIGHT, STRUCK_WEIGHT = 6.0, 0.7  # against 1 for any other sustained instr
 
 @dataclass(frozen=True)
 class Cast:
-    """The players that may appear in one split. `seen` marks a valid split that had to use train's libraries."""
+    """The players that may appear in one split. `seen` marks a valid split that had to use train's libraries.
+
+    soloist: one of them that plays in every performance, None for none.
+    """
 
     split: str
     libraries: tuple[Library, ...]
     seen: bool = False
+    soloist: Library | None = None
 
 
 def held_out(library: Library) -> bool:
@@ -41,8 +45,8 @@ def held_out(library: Library) -> bool:
     return any(library.instrument == name and library.name.startswith(start) for name, start in HELD_OUT)
 
 
-def cast(libraries: list[Library]) -> tuple[Cast, Cast]:
-    """Return the (train, valid) casts. `[any]`
+def cast(libraries: list[Library], soloist: str = "") -> tuple[Cast, Cast]:
+    """Return the (train, valid) casts; of either the library with the key `soloist` is the soloist, if it is there. `[any]`
 
     An instrument whose libraries are all held out (a corpus from the soundfont alone) plays in both splits; the
     valid split is then told apart by its tunes only, and marked `seen`.
@@ -50,9 +54,12 @@ def cast(libraries: list[Library]) -> tuple[Cast, Cast]:
     trained = {library.instrument for library in libraries if not held_out(library)}
     train = tuple(lib for lib in libraries if not held_out(lib) or lib.instrument not in trained)
     valid = tuple(lib for lib in libraries if held_out(lib) and lib.instrument in trained)
-    if len({library.instrument for library in valid}) < 3:
-        return Cast("train", train), Cast("valid", train, seen=True)
-    return Cast("train", train), Cast("valid", valid)
+    seen = len({library.instrument for library in valid}) < 3
+    first, second = (
+        Cast(split, players, known, next((player for player in players if player.key == soloist), None))
+        for split, players, known in (("train", train, False), ("valid", train if seen else valid, seen))
+    )
+    return first, second
 
 
 def weights(libraries: list[Library]) -> np.ndarray:
@@ -81,14 +88,15 @@ def draw(
 ) -> tuple[list[Event], list[Library]] | None:
     """Return the score moved into a register, and `players` different libraries that can play it there. `[any]`
 
-    One library is drawn first and the score is put somewhere in its range; of eight such trials the one with most
-    instruments among the main ones wins. None when no trial finds two libraries.
+    One library is drawn first, the soloist if there is one, and the score is put somewhere in its range; of eight such
+    trials the one with most instruments among the main ones wins; with a soloist, who plays
+    everywhere, any. None when no trial finds two libraries.
     """
     libraries = list(members.libraries)
     pitches = np.array([event.midi for event in events])
     best: tuple[list[Event], list[Library]] | None = None
-    anchor = libraries[int(rng.choice(len(libraries), p=weights(libraries)))]
-    low, high = anchor.pitches.min() - 2.0, anchor.pitches.max() + 2.0
+    anchor = members.soloist or libraries[int(rng.choice(len(libraries), p=weights(libraries)))]
+    low, high = members.soloist.reach if members.soloist else (anchor.pitches.min() - 2.0, anchor.pitches.max() + 2.0)
     room = (high - low) - (pitches.max() - pitches.min())
     if room < 0.0:
         return None
@@ -98,7 +106,9 @@ def draw(
         able = [library for library in libraries if library.covers(pitches + move)]
         if anchor not in able:
             continue
-        value = float(rng.uniform(0.0, 1.0)) + len({lib.instrument for lib in able if lib.instrument in MAIN})
+        value = float(rng.uniform(0.0, 1.0))
+        if members.soloist is None:
+            value += len({lib.instrument for lib in able if lib.instrument in MAIN})
         if len(able) >= 2 and value > score:
             score, best = value, (transpose(events, move), able)
     if best is None:

@@ -46,10 +46,18 @@ class Library:
         """The library's name in manifests: instrument/name."""
         return f"{self.instrument}/{self.name}"
 
+    @property
+    def reach(self) -> tuple[float, float]:
+        """The lowest and the highest MIDI pitch that it plays."""
+        if self.lowest is not None and self.highest is not None:
+            return self.lowest, self.highest
+        return float(self.pitches.min()) - REACH, float(self.pitches.max()) + REACH
+
     def covers(self, midi: NDArray[np.float64]) -> bool:
         """Tell whether every pitch of `midi` can be played. `[any]`"""
-        if self.lowest is not None and self.highest is not None:
-            return bool(midi.min() >= self.lowest and midi.max() <= self.highest)
+        if self.lowest is not None:
+            low, high = self.reach
+            return bool(midi.min() >= low and midi.max() <= high)
         return bool((np.abs(self.pitches[:, None] - midi[None, :]).min(axis=0) <= REACH).all())
 
     def near(self, midi: float, layer: float, rng: np.random.Generator) -> Note:

@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from rtstyle.corpus.library import Library
+from rtstyle.errors import ParameterError
 
 NAME = "section"
 TOP = 128.0
@@ -29,11 +30,25 @@ PARTS: dict[str, tuple[tuple[str, float], ...]] = {
 BELOW, ABOVE = 24.0, 9.0  # semitones beyond its notes: downwards until nothing is left, upwards until it aliases
 
 
-def find_sections(libraries: Iterable[Library]) -> list[Library]:
-    """The sections whose parts are all among `libraries`. `[any]`"""
+def section_of(key: str) -> str:
+    """The section of the library "instrument/name". `[any]`"""
+    return f"{key.split('/')[0]}/{NAME}"
+
+
+def find_sections(libraries: Iterable[Library], soloist: str = "") -> list[Library]:
+    """The sections whose parts are all among `libraries`. `[any]`
+
+    soloist: key of a library that is the section of its instrument, in the place of those in PARTS. Raises ParameterError
+    where there is no such library.
+    """
     known = {library.key: library for library in libraries}
+    if soloist and soloist not in known:
+        raise ParameterError(
+            f"There is no library {soloist} with enough notes for a melody to be the soloist; there are {', '.join(known)}."
+        )
+    own = {known[soloist].instrument: ((known[soloist].name, TOP),)} if soloist else {}
     found = []
-    for instrument, parts in PARTS.items():
+    for instrument, parts in (PARTS | own).items():
         members = [known.get(f"{instrument}/{name}") for name, _ in parts]
         if all(member is not None for member in members):
             found.append(_join([member for member in members if member is not None], [top for _, top in parts]))

@@ -10,6 +10,7 @@ from rtstyle.corpus.performance import perform
 from rtstyle.corpus.pitch import find_hz
 from rtstyle.corpus.render import render
 from rtstyle.corpus.sections import find_sections
+from rtstyle.errors import ParameterError
 from tests.corpus.tones import RATE, tone
 
 
@@ -73,3 +74,22 @@ def test_a_section_plays_a_pitch_with_the_same_note_each_time(saxophones: list[L
 def test_a_section_is_drawn_as_often_as_the_other_libraries_of_its_instrument(saxophones: list[Library]) -> None:
     members = [*saxophones, *find_sections(saxophones)]
     assert ensemble.weights(members).tolist() == [0.25, 0.25, 0.5]
+
+
+def test_a_soloist_is_a_section_and_plays_in_every_performance_and_register(saxophones: list[Library]) -> None:
+    pipes = [library("pipe", f"pipe{k}", range(low, low + 20, 4)) for k, low in enumerate((36, 54, 72))]
+    members = [*saxophones, *pipes]
+    members += find_sections(members, "pipe/pipe1")
+    train, _ = ensemble.cast(members, "pipe/section")
+    assert train.soloist is not None and train.soloist.notes == pipes[1].notes
+    rng, heard = np.random.default_rng(5), []
+    for _ in range(30):
+        drawn = ensemble.draw(train, [score.Event(0.0, 0.5, 60.0), score.Event(0.5, 0.5, 64.0)], 3, rng)
+        assert drawn is not None and train.soloist in drawn[1]
+        heard.append(drawn[0][0].midi)
+    assert min(heard) < pipes[1].pitches.min() - 6.0 and max(heard) > pipes[1].pitches.max()
+
+
+def test_an_unknown_soloist_is_one_clear_error(saxophones: list[Library]) -> None:
+    with pytest.raises(ParameterError, match=r"no library pipe/mine .* saxophone/mtg-barf, saxophone/mtg-sopf"):
+        find_sections(saxophones, "pipe/mine")

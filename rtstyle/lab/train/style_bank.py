@@ -2,7 +2,9 @@
 
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -26,6 +28,11 @@ class StyleBank:
         """Mean and standard deviation of a voice, (1, 1, C) each. Raises KeyError for one that was never met."""
         mean = self.mean[name]
         return mean, torch.sqrt(torch.clamp(self.square[name] - mean.square(), min=1e-4))
+
+    def take_neutral(self, mean: NDArray[np.float32], std: NDArray[np.float32]) -> None:
+        """Begin with the neutral prior of a bundle, float32 (C,) each."""
+        first, second = (torch.from_numpy(value)[None, None] for value in (mean, std))
+        self.update("", first, second)
 
     def state(self) -> dict[str, Any]:
         """All that `restore` needs."""

@@ -5,9 +5,10 @@ Source: S. Li et al., "PyTorch Distributed", VLDB 2020, without the overlap of c
 """
 
 import os
-import socket
+import tempfile
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -73,23 +74,23 @@ def launch(processes: int, job: Callable[..., None], *arguments: Any, device: st
     if processes == 1:
         job(*arguments, device)
         return
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    mp.spawn(_join, (processes, port, job, arguments, device), nprocs=processes)
+    with tempfile.TemporaryDirectory() as folder:
+        # They meet in a file: a port that was free a moment ago may be another program's by now.
+        meeting = (Path(folder) / "meeting").as_uri()
+        mp.spawn(_join, (processes, meeting, job, arguments, device), nprocs=processes)
 
 
 def _join(
-    number: int, processes: int, port: int, job: Callable[..., None], arguments: tuple[Any, ...], device: str
+    number: int, processes: int, meeting: str, job: Callable[..., None], arguments: tuple[Any, ...], device: str
 ) -> None:
-    os.environ |= {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
     cuda = device == "cuda"
     if cuda:
         device = f"cuda:{number}"
         torch.cuda.set_device(number)
     else:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
-    dist.init_process_group("nccl" if cuda else "gloo", rank=number, world_size=processes, timeout=PATIENCE)
+    backend = "nccl" if cuda else "gloo"
+    dist.init_process_group(backend, init_method=meeting, rank=number, world_size=processes, timeout=PATIENCE)
     try:
         job(*arguments, device)
     finally:

@@ -57,6 +57,7 @@ class Plan:
     batch: int = 12
     seconds: float = 1.0
     rate: float = 2e-3
+    warm_up: int = 200  # steps in which the rate rises
     seed: int = 0
     kl: float = 1e-4
     average: float = 0.999
@@ -66,6 +67,8 @@ class Plan:
     fooling: float = 0.8  # weight of a discriminator's score
     matching: float = 2.0  # weight of the distance of its maps
     styles: tuple[str, ...] = STYLES
+    focus: float = 0.75  # share of the targets that are of the styles
+    heard: float = 0.4  # share of the styles that are of a clip, not of all that was heard of the voice so far
     snapshots: int = 0  # steps between weights that are kept for good, the last ones too; 0: none
 
 
@@ -129,7 +132,7 @@ class Trainer:
         chosen_mean, chosen_std = [], []
         for i, name in enumerate(batch.examples):
             known = name in self.bank.mean
-            from_bank = known and (not sample or torch.rand(()) < 0.6)
+            from_bank = known and (not sample or torch.rand(()) >= self.plan.heard)
             pair = self.bank.get(name) if from_bank else (mean[i : i + 1], std[i : i + 1])
             chosen_mean.append(pair[0])
             chosen_std.append(pair[1])
@@ -227,11 +230,13 @@ class Trainer:
     def begin_with(self, net: Net) -> None:
         """Take over a trained network before the first step, as a rule that of a bundle.
 
-        Its discriminators are not in a bundle: new ones learn first what it plays, then it learns from them.
+        Its discriminators are not in a bundle: new ones, if the plan has any, learn first what it plays, then it learns from
+        them.
         """
         self.net.load_state_dict(net.state_dict())
         self.averaged = {k: v.clone() for k, v in self.net.state_dict().items()}
-        self.begin_adversaries()
+        if self.plan.adversary_from < 1.0:
+            self.begin_adversaries()
 
     def _acquaint(self, batches: Iterator[Batch], log: Log | None) -> None:
         """Train new discriminators alone until their word has full weight."""
@@ -255,6 +260,7 @@ class Trainer:
             seconds=plan.seconds,
             seed=plan.seed * 1000 + self.step + SEEDS_APART * together.rank(),
             styles=plan.styles,
+            focus=plan.focus,
         )
         log = Log(self.folder, report) if first else None
         try:
@@ -282,7 +288,7 @@ class Trainer:
                 self.snapshot()
             if not self.adversaries and progress >= plan.adversary_from:
                 self.begin_adversaries()
-            scale = min(1.0, (self.step + 1) / 200) * max(
+            scale = min(1.0, (self.step + 1) / plan.warm_up) * max(
                 0.02, 0.5 * (1 + torch.cos(torch.tensor(progress * torch.pi)).item())
             )
             for group in self.optimiser.param_groups:
