@@ -18,18 +18,19 @@ import soundfile
 from numpy.typing import NDArray
 
 from rtstyle import paths
-from rtstyle.bundle import Bundle
+from rtstyle.bundle import Bundle, find_bundles, load_bundle
 from rtstyle.corpus import build, sections
 from rtstyle.corpus.audiofile import read_mono
 from rtstyle.corpus.library import LEAST_NOTES
 from rtstyle.corpus.note import LEAST_SECONDS, SAMPLE_RATE, measure
 from rtstyle.corpus.pairs import PairCorpus
-from rtstyle.errors import FileError
+from rtstyle.errors import BundleError, FileError
 from rtstyle.lab.evaluate import content
 from rtstyle.lab.export.bundle import export_checkpoint
 from rtstyle.lab.export.graphs import net_of
 from rtstyle.lab.train.trainer import Plan, Trainer
 
+RECIPE = "rtstyle models learn"  # what a bundle says that may be replaced by another one of its name
 INSTRUMENT, LIBRARY = "learnt", "recording"
 MAX_SECONDS = 120.0  # of a recording; what comes later is not listened to
 LEAP = 0.7  # semitones from the note's own pitch at which another one begins
@@ -114,11 +115,14 @@ def learn(
 ) -> Bundle:
     """A bundle of the user's with one style, the sound of `recording`, from the weights of `bundle`. `[control]`
 
-    It is called after `name` and replaces one of that name. minutes: of training. workers: as in `farm.spread`. An
-    interrupted run goes on when it is asked for again. Raises FileError for a recording or a name that will not do,
-    MissingPartError without the soundfont.
+    It is called after `name` and replaces what was learnt under that name. minutes: of training. workers: as in
+    `farm.spread`. An interrupted run goes on when it is asked for again. Raises FileError for a recording or a name that
+    will not do, BundleError for the name of another model, MissingPartError without the soundfont.
     """
     id = paths.file_stem(name)
+    there = find_bundles().get(id)
+    if there is not None and load_bundle(there).manifest.recipe != RECIPE:
+        raise BundleError(f"There is a model '{id}' already, in {there}; give another name.")
     if not recording.is_file():
         raise FileError(f"There is no recording {recording}; give WAV, FLAC, OGG, AIFF or MP3.")
     origin = hashlib.sha256(recording.read_bytes() + bundle.manifest.files["decoder.onnx"].encode()).hexdigest()
@@ -145,7 +149,7 @@ def learn(
         paths.user_models() / id,
         name=id,
         description=f"{bundle.name}, which learnt the sound of {recording.name} ({count} notes).",
-        recipe="rtstyle models learn",
+        recipe=RECIPE,
         styles={id: voice},
         neutral=(bundle.neutral_mean, bundle.neutral_std),
         licence=f"{bundle.manifest.licence} What the recording may be used for is for its owner to say.",

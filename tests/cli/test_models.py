@@ -123,7 +123,13 @@ def test_a_style_is_captured_listed_and_forgotten(home: Path, capsys: pytest.Cap
 
 
 def test_errors_are_one_line_and_exit_code_1(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments in (["show", "spektral"], ["verify", "nothing"], ["capture", "spectral", "none.wav", "--name", "x"]):
+    for arguments in (
+        ["show", "spektral"],
+        ["verify", "nothing"],
+        ["capture", "spectral", "none.wav", "--name", "x"],
+        ["learn", "spectral", "none.wav", "--name", "x"],
+        ["learn", "spectral", "a.wav", "--name", "x", "--minutes", "0"],
+    ):
         assert run(["models", *arguments]) == 1
         captured = capsys.readouterr()
         assert captured.out == "" and captured.err.startswith("rtstyle: ") and captured.err.count("\n") == 1

@@ -13,7 +13,7 @@ from rtstyle import paths
 from rtstyle.bundle import Bundle, find_bundle, load_bundle
 from rtstyle.corpus import soundfont
 from rtstyle.corpus.build import Plan
-from rtstyle.errors import FileError
+from rtstyle.errors import BundleError, FileError
 from rtstyle.lab import learn
 from rtstyle.lab.export.bundle import write_net
 from rtstyle.lab.train.trainer import NETS, SHAPES
@@ -101,6 +101,9 @@ def test_the_decoder_learns_and_the_encoder_stays(kind: str, small: None, record
         before, after = (weights(bundle.path / f"{part}.onnx") for bundle in (begun, learnt))
         assert before.keys() == after.keys()
         assert any(not np.array_equal(before[name], after[name]) for name in before) == moves
+    learn.learn(begun, recording, "my horn", minutes=0.01, workers=1)  # takes the place of the former
+    with pytest.raises(BundleError, match="a model 'orchestra-spectral' already"):
+        learn.learn(begun, recording, "Orchestra spectral", minutes=0.01, workers=1)
     assert said[0].startswith("6 notes in line.wav")
     assert not list((paths.cache() / "learn").iterdir())  # nothing is left but the model
     assert list((paths.cache() / "notes").iterdir())  # and the soundfont's notes, for the next time
