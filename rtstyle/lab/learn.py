@@ -31,7 +31,7 @@ from rtstyle.lab.export.graphs import net_of
 from rtstyle.lab.train.trainer import Plan, Trainer
 
 RECIPE = "rtstyle models learn"  # what a bundle says that may be replaced by another one of its name
-INSTRUMENT, LIBRARY = "learnt", "recording"
+INSTRUMENT = "learnt"
 MAX_SECONDS = 120.0  # of a recording; what comes later is not listened to
 LEAP = 0.7  # semitones from the note's own pitch at which another one begins
 BREATH = 3  # unvoiced frames in a row that end a note
@@ -81,11 +81,11 @@ def cut_notes(audio: Audio) -> list[tuple[float, Audio]]:
     return kept
 
 
-def write_notes(recording: Path, folder: Path) -> int:
+def write_notes(recording: Path, folder: Path, library: str) -> int:
     """Cut a recording into the folder of recordings that `rtstyle corpus build` takes; returns how many notes. `[control]`
 
-    The whole of it is kept beside its notes, as a phrase. Raises FileError for a recording that cannot be read or has too
-    few notes.
+    They are the library `library` of INSTRUMENT, and the whole of it beside them is a phrase. Raises FileError for
+    a recording that cannot be read or has too few notes.
     """
     audio = read_mono(recording)[: round(MAX_SECONDS * SAMPLE_RATE)]
     notes = cut_notes(audio)
@@ -94,7 +94,7 @@ def write_notes(recording: Path, folder: Path) -> int:
             f"{recording} has {len(notes)} notes that can be told apart, at least {LEAST_NOTES} are needed; give a line of "
             f"single notes of {LEAST_SECONDS:g} s or longer, one at a time and without accompaniment."
         )
-    place = folder / INSTRUMENT / LIBRARY
+    place = folder / INSTRUMENT / library
     place.mkdir(parents=True, exist_ok=True)
     for number, (midi, part) in enumerate(notes):
         name = librosa.midi_to_note(round(midi), unicode=False).lower()
@@ -126,10 +126,11 @@ def learn(
     if not recording.is_file():
         raise FileError(f"There is no recording {recording}; give WAV, FLAC, OGG, AIFF or MP3.")
     origin = hashlib.sha256(recording.read_bytes() + bundle.manifest.files["decoder.onnx"].encode()).hexdigest()
-    work = paths.cache() / "learn" / f"{id}-{origin[:12]}"
-    count = write_notes(recording, work / "recordings")
+    library = origin[:12]
+    work = paths.cache() / "learn" / f"{id}-{library}"
+    count = write_notes(recording, work / "recordings", library)
     say(f"{count} notes in {recording.name}; playing them in unison with the soundfont's instruments.")
-    soloist = f"{INSTRUMENT}/{LIBRARY}"
+    soloist = f"{INSTRUMENT}/{library}"
     notes = paths.cache() / "notes"  # the soundfont's are the same for all
     build.build(work / "corpus", work / "recordings", None, CORPUS, soloist=soloist, notes=notes, workers=workers)
     corpus = PairCorpus(work / "corpus")
@@ -155,4 +156,6 @@ def learn(
         licence=f"{bundle.manifest.licence} What the recording may be used for is for its owner to say.",
     )
     shutil.rmtree(work)
+    for own in notes.glob(f"{INSTRUMENT}--{library}-*"):
+        own.unlink()
     return learnt
