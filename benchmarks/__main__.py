@@ -22,6 +22,7 @@ BENCHMARKS = (
     "registers",
     "unison",
     "series",
+    "learn",
     "quantised",
     "bundles",
     "callback",

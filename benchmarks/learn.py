@@ -92,16 +92,20 @@ def main() -> None:
         if one.instrument not in unusable
         and captures.mean(table, captures.EXAMPLE, one.instrument, "share").mean >= captures.RECOGNISED
     ]
-    figures = {}
+    figures = {
+        one.instrument: {
+            row: captures.mean(table, row, one.instrument, "share").as_dict()
+            for row in ROWS
+            if (one.instrument, row) in {(heard.instrument, heard.row) for heard in table}
+        }
+        for one in examples
+    }
     for where, names in (
         ("inside", [name for name in fair if name in INSTRUMENTS]),
         ("outside", [name for name in fair if name not in INSTRUMENTS]),
     ):
-        figures[where] = {row: round(captures.against_example(table, row, names, "share"), 3) for row in ROWS[:-1]}
-    for example in examples:
-        figures[example.instrument] = {
-            row: captures.mean(table, row, example.instrument, "share").as_dict() for row in ROWS
-        }
+        shares = {row: captures.against_example(table, row, names, "share") for row in ROWS[:-1]}
+        figures[where] = {row: round(share, 3) for row, share in shares.items() if np.isfinite(share)}
     figures["kept"] = {
         name: figure(value for value in values if np.isfinite(value)).as_dict() for name, values in kept.items()
     }

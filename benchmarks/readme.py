@@ -127,16 +127,10 @@ def _accuracy(where: Line, found: Line) -> list[tuple[str, str]]:
 
 
 def _learn(where: Line, found: Line) -> list[tuple[str, str]]:
-    def against(place: str) -> str:
-        shares = found[place]
-        return (
-            f"{place} the styles {shares['learnt from them']:.2f}, captured {shares['captured style']:.2f}, "
-            f"equaliser {shares['EQ match']:.2f}"
-        )
-
-    what = f"{where['model']}, ten seconds learnt in {where['minutes']:g} min: share judged their instrument, against theirs"
-    trained = f"trained styles {found['inside']['trained style']:.2f}"
-    return [(what, f"{against('outside')}; {against('inside')}; {trained}")]
+    what = f"{where['model']}, an instrument that no style has, from ten seconds: share judged it, against their own"
+    shares = found["outside"]
+    learnt = f"learnt in {where['minutes']:g} min {shares['learnt from them']:.2f}"
+    return [(what, f"{learnt}, captured {shares['captured style']:.2f}, equaliser {shares['EQ match']:.2f}")]
 
 
 def _unison(where: Line, found: Line) -> list[tuple[str, str]]:
