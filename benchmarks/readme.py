@@ -130,7 +130,11 @@ def _learn(where: Line, found: Line) -> list[tuple[str, str]]:
     what = f"{where['model']}, an instrument that no style has, from ten seconds: share judged it, against their own"
     shares = found["outside"]
     learnt = f"learnt in {where['minutes']:g} min {shares['learnt from them']:.2f}"
-    return [(what, f"{learnt}, captured {shares['captured style']:.2f}, equaliser {shares['EQ match']:.2f}")]
+    each = ", ".join(
+        f"{name} {rows['learnt from them']['mean']:.2f}" for name, rows in found.items() if "the ten seconds" in rows
+    )
+    others = f"captured {shares['captured style']:.2f}, equaliser {shares['EQ match']:.2f}"
+    return [(what, f"{learnt} ({each}), {others}; pitch kept {found['kept']['pitch_accuracy']['mean']:.2f}")]
 
 
 def _unison(where: Line, found: Line) -> list[tuple[str, str]]:

@@ -153,6 +153,7 @@ def learn(
         recipe=RECIPE,
         styles={id: voice},
         neutral=(bundle.neutral_mean, bundle.neutral_std),
+        attribution=bundle.manifest.attribution,
         licence=f"{bundle.manifest.licence} What the recording may be used for is for its owner to say.",
     )
     shutil.rmtree(work)

@@ -48,8 +48,9 @@ def begin(kind: str, folder: Path) -> Bundle:
     net = NETS[kind](SHAPES[kind](channels=16, latent=8, style=8, units=2)).eval()
     for value in net.state_dict().values():
         value += 0.05 * torch.rand_like(value)
+    told = {"description": "", "recipe": "", "attribution": "the parent's credits", "styles": ["any"]}
     statistics = np.zeros(8, np.float32), np.ones(8, np.float32)
-    told = {"description": "", "recipe": "", "styles": ["any"], "statistics": [statistics], "neutral": statistics}
+    told |= {"statistics": [statistics], "neutral": statistics}
     return write_net(net, folder / "begun", name="begun", **told)
 
 
@@ -95,6 +96,7 @@ def test_the_decoder_learns_and_the_encoder_stays(kind: str, small: None, record
     assert [(style.id, style.name) for style in learnt.styles] == [("my-horn", "My horn")]
     assert learnt.latency == begun.latency and "6 notes" in learnt.manifest.description
     assert "owner" in learnt.manifest.licence and "FluidR3" in learnt.manifest.attribution
+    assert learnt.manifest.attribution.startswith("the parent's credits")
     outcome = self_test(learnt)
     assert outcome is not None and outcome.passed
     for part, moves in (("encoder", False), ("decoder", True)):

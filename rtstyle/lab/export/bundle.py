@@ -143,12 +143,13 @@ def export_checkpoint(
     styles: Mapping[str, str] | None = None,
     neutral: Statistics | None = None,
     licence: str = LICENCE,
+    attribution: str = "",
 ) -> Bundle:
     """Export the averaged weights of a checkpoint. `[control]`
 
     styles: by name the voice of the corpus that it is ("instrument/library", or "instrument" for the mean of its
     libraries); None: what training aimed at. neutral: of what players play; None: the styles'.
-    Raises ParameterError for a voice that the corpus lacks.
+    attribution: of what the weights knew before this corpus. Raises ParameterError for a voice that the corpus lacks.
     """
     net, _, state = load_net(checkpoint)
     plan = state["plan"]
@@ -166,7 +167,7 @@ def export_checkpoint(
         description=f"{description} Trained: {trained}.",
         recipe=recipe,
         licence=licence,
-        attribution=attribution_text(corpus.folder),
+        attribution="\n".join(filter(None, (attribution, attribution_text(corpus.folder)))),
     )
 
 
