@@ -278,8 +278,8 @@ def build(
 
     What is there stays: a build that was interrupted, or is asked for more minutes, continues where it stopped.
     recordings: folders and archives; the latter are unpacked into `out`. soloist, notes: see Material. workers, ray: as in
-    `farm.spread`; every worker must see the folders under the same paths. Raises
-    RtstyleError subclasses for unusable folders and archives.
+    `farm.spread`; every worker must see the folders under the same paths. Raises RtstyleError subclasses for unusable
+    folders and archives.
     """
     plan = plan or Plan()
     out, melodies = out.resolve(), melodies and melodies.resolve()
