@@ -140,7 +140,7 @@ def learn(
     trainer = Trainer(plan, corpus, work / "run", shape=net.shape.as_dict(), device=device)
     if not trainer.resume():
         trainer.begin_with(net)
-        trainer.bank.take_neutral(bundle.neutral_mean, bundle.neutral_std)
+        trainer.bank.take_neutral(bundle.neutral_mean, bundle.neutral_std, device)
     trainer.net.encoder.requires_grad_(False)
     say(f"Training for {minutes:g} minutes.")
     trainer.train(lambda row: say(f"{row['minutes']:.1f} minutes, loss {row['loss']:.2f}"))

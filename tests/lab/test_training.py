@@ -30,6 +30,7 @@ from rtstyle.lab.train.adversary import (
 from rtstyle.lab.train.batches import Analyser, Augment, Batches
 from rtstyle.lab.train.losses import flutter_loss, frame_loss, hearing, power_of, relative_powers
 from rtstyle.lab.train.stage import Stage
+from rtstyle.lab.train.style_bank import StyleBank
 from rtstyle.lab.train.trainer import NETS, SHAPES, SNAPSHOTS, Plan, Trainer, load_net
 
 SMALL = {"channels": 24, "latent": 8, "style": 8, "units": 2}
@@ -358,3 +359,14 @@ def test_knocking_a_piece_out_tells_and_leaves_the_network_as_it_was(kind: str, 
     for name, make in pieces(trainer).items():
         assert held_out_loss(trainer, batches, make()) != whole, name
     assert held_out_loss(trainer, batches) == whole
+
+
+def test_the_neutral_prior_of_a_bundle_is_taken_over_where_training_is() -> None:
+    mean, std = np.array([0.5, -1.0], np.float32), np.array([0.3, 2.0], np.float32)
+    bank = StyleBank(2)
+    bank.take_neutral(mean, std, "cpu")
+    taken = bank.get("")
+    np.testing.assert_allclose([value.numpy().reshape(-1) for value in taken], [mean, std], rtol=1e-4)
+    elsewhere = StyleBank(2)
+    elsewhere.take_neutral(mean, std, "meta")
+    assert {value.device.type for value in elsewhere.get("")} == {"meta"}

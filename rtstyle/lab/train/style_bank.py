@@ -29,10 +29,9 @@ class StyleBank:
         mean = self.mean[name]
         return mean, torch.sqrt(torch.clamp(self.square[name] - mean.square(), min=1e-4))
 
-    def take_neutral(self, mean: NDArray[np.float32], std: NDArray[np.float32]) -> None:
-        """Begin with the neutral prior of a bundle, float32 (C,) each."""
-        first, second = (torch.from_numpy(value)[None, None] for value in (mean, std))
-        self.update("", first, second)
+    def take_neutral(self, mean: NDArray[np.float32], std: NDArray[np.float32], device: str) -> None:
+        """Begin with the neutral prior of a bundle, float32 (C,) each, on the device of the training."""
+        self.update("", *(torch.from_numpy(value)[None, None].to(device) for value in (mean, std)))
 
     def state(self) -> dict[str, Any]:
         """All that `restore` needs."""
