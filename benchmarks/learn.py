@@ -57,7 +57,7 @@ def main() -> None:
     class Learnt(BundleRun):
         """A model that learnt a recording; what it does to the tune is kept."""
 
-        def __init__(self, recording: captures.Audio) -> None:
+        def __init__(self, recording: captures.Audio, without: str = "") -> None:
             file = Path(os.environ["RTSTYLE_HOME"]) / "ten seconds.wav"
             soundfile.write(file, recording, RATE, subtype="FLOAT")
             super().__init__(learn(bundle, file, "learnt", minutes=arguments.minutes), block=FILE_BLOCK)
@@ -110,7 +110,7 @@ def main() -> None:
         ("inside", [name for name in fair if name in INSTRUMENTS]),
         ("outside", [name for name in fair if name not in INSTRUMENTS]),
     ):
-        shares = {row: captures.against_example(table, row, names, "share") for row in ROWS[:-1]}
+        shares = {row: captures.against_example(table, dict.fromkeys(names, row), "share") for row in ROWS[:-1]}
         figures[where] = {row: round(share, 3) for row, share in shares.items() if np.isfinite(share)}
     figures["kept"] = {
         name: figure(value for value in values if np.isfinite(value)).as_dict() for name, values in kept.items()

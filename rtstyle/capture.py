@@ -3,8 +3,13 @@
 AdaIN gives the sound the channel statistics of a target (see `rtstyle.dsp.adain`). Those of a trained style were
 measured on the training recordings; here they are measured on a recording of the user's, through the very chain that
 plays.
+
+Another player in another room has other statistics, and what the decoder makes of them may be nobody. So a captured style
+leans on the trained one that the recording is heard as (`rtstyle.runtime.recogniser`): it is one part its own and two parts
+that one. A recording that is heard as none of them is all its own.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -16,26 +21,43 @@ from numpy.typing import NDArray
 
 from rtstyle import paths
 from rtstyle.bundle import Bundle
-from rtstyle.bundle.captured import CapturedStyle, save_captured
+from rtstyle.bundle.captured import NONE, CapturedStyle, save_captured
 from rtstyle.dsp.adain import EPSILON
 from rtstyle.dsp.jit import kernel
 from rtstyle.dsp.pointers import float32_at, int64_at
-from rtstyle.errors import BundleError, FileError, RtstyleError
+from rtstyle.errors import BundleError, FileError, RtstyleError, did_you_mean
 from rtstyle.params import MAX_STYLES
 from rtstyle.runtime import layout as at
 from rtstyle.runtime.model import OK, LoadedModel, load_model, run_model
+from rtstyle.runtime.recogniser import recognise
 
 MIN_SECONDS: Final = 3.0  # of a recording
 MIN_ACTIVE_SECONDS: Final = 1.0  # of sound in it
 MAX_SECONDS: Final = 600.0  # of a recording; what comes later is not listened to
+OWN: Final = 1.0 / 3.0  # of a captured style where it leans on a trained one
 
 
-def capture_style(bundle: Bundle, recording: str | Path, name: str) -> CapturedStyle:
+@dataclass(frozen=True)
+class Measured:
+    """The style of a recording: statistics (C,), the seconds of sound behind them, and what it leans on.
+
+    like: id of the trained style, or NONE. likelihood: the recogniser's probability of it, 1 where the user said so.
+    """
+
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+    seconds: float
+    like: str
+    likelihood: float
+
+
+def capture_style(bundle: Bundle, recording: str | Path, name: str, like: str | None = None) -> CapturedStyle:
     """Measure a recording's style, save it beside the bundle and return it. `[control]`
 
     The bundle has it as soon as it is loaded again. name: what the user calls it; a captured style of the same id is
-    replaced. Raises FileError for a recording that is unreadable, broken, too short or silent, and BundleError for a
-    name that the model itself has or when there is no room for another style.
+    replaced. like: as in `measure_style`. Raises FileError for a recording that is unreadable, broken, too short or silent,
+    and BundleError for a name that the model itself has, for a `like` that it has not, or when there is no room for another
+    style.
     """
     id = paths.file_stem(name)
     others = [style.id for style in bundle.styles if style.source == "trained"]
@@ -43,27 +65,34 @@ def capture_style(bundle: Bundle, recording: str | Path, name: str) -> CapturedS
         raise BundleError(f"The model '{bundle.name}' has a style '{id}' of its own; give another name.")
     if len(bundle.styles) >= MAX_STYLES and id not in [style.id for style in bundle.styles]:
         raise BundleError(f"The model '{bundle.name}' has {MAX_STYLES} styles, all that fit; forget one first.")
-    mean, std, seconds = measure_style(bundle, read_recording(Path(recording), bundle.sample_rate), str(recording))
+    measured = measure_style(bundle, read_recording(Path(recording), bundle.sample_rate), str(recording), like)
     style = CapturedStyle(
         id=id,
         name=name,
         encoder=bundle.manifest.files["encoder.onnx"],
         recording=Path(recording).name.encode("utf-8", "replace").decode(),
-        seconds=round(seconds, 3),
-        mean=tuple(mean.tolist()),
-        std=tuple(std.tolist()),
+        seconds=round(measured.seconds, 3),
+        mean=tuple(measured.mean.tolist()),
+        std=tuple(measured.std.tolist()),
+        like=measured.like,
+        likelihood=round(measured.likelihood, 4),
     )
     save_captured(bundle.name, style)
     return style
 
 
-def measure_style(
-    bundle: Bundle, audio: NDArray[np.float32], recording: str
-) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    """Mean and standard deviation (C,) of the latent while `audio` sounds, and for how many seconds it does. `[control]`
+def measure_style(bundle: Bundle, audio: NDArray[np.float32], recording: str, like: str | None = None) -> Measured:
+    """Mean and standard deviation of the latent while `audio` sounds, leaning on the style that it is heard as. `[control]`
 
     audio: mono float32 at the model's rate. recording: what it is called in the FileError for one of too little sound.
+    like: id of a trained style, or NONE, in the place of what is heard. Raises BundleError for a `like` that the model
+    has not.
     """
+    trained = [style.id for style in bundle.manifest.styles]
+    if like is not None and like not in (*trained, NONE):
+        raise BundleError(
+            f"The model '{bundle.name}' has no trained style '{like}'; {did_you_mean(like, [*trained, NONE])}"
+        )
     model = load_model(bundle)
     try:
         latent = active_latent(model, bundle.channels, audio)
@@ -75,7 +104,17 @@ def measure_style(
             f"{recording} has {seconds:.1f} s of sound above -60 dBFS, a style needs at least "
             f"{MIN_ACTIVE_SECONDS:g} s; give a longer or louder recording."
         )
-    return latent.mean(axis=0), np.sqrt(latent.var(axis=0) + EPSILON), seconds
+    mean, std = latent.mean(axis=0), np.sqrt(latent.var(axis=0) + EPSILON)
+    likelihood = 1.0
+    if like is None:
+        heard = recognise(bundle, audio)
+        best = int(heard.argmax())
+        like, likelihood = [*trained, NONE][best], float(heard[best])
+    if like != NONE:
+        voice = trained.index(like)
+        mean = OWN * mean + (1.0 - OWN) * bundle.mean[voice]
+        std = OWN * std + (1.0 - OWN) * bundle.std[voice]
+    return Measured(mean, std, seconds, like, likelihood)
 
 
 def read_recording(file: Path, sample_rate: int) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from rtstyle.bundle.content import Bundle
-from rtstyle.bundle.manifest import Adain, Frontend, ParameterRange, Style
+from rtstyle.bundle.manifest import PATCH, Adain, Frontend, ParameterRange, Style
 from rtstyle.bundle.write import write_bundle
 from rtstyle.dsp.front import SOURCES, feature_width
 
@@ -212,6 +212,19 @@ def make_network_bundle(
     mean = rng.normal(0.0, 1.0, (styles, CHANNELS)).astype(np.float32)
     std = rng.uniform(0.5, 2.0, (styles, CHANNELS)).astype(np.float32)
     return _write(folder, name, kind, hop, 0, encoder, decoder, mean, std, "linked")
+
+
+def tilt_recogniser(styles: int) -> bytes:
+    """A recogniser to which dark sounds are style 0, bright ones style 1, and what is neither no style."""
+    graph = GraphBuilder()
+    patches = graph.input("patches", ("patches", *PATCH))
+    bands = graph.node("ReduceMean", patches, axes=[1], keepdims=0)
+    tilt = np.repeat([1.0, -1.0], PATCH[1] // 2) / PATCH[1]
+    weight, bias = np.zeros((PATCH[1], styles + 1)), np.zeros(styles + 1)
+    weight[:, 0], weight[:, 1], bias[styles] = 60.0 * tilt, -60.0 * tilt, 6.0
+    logits = graph.node("Add", graph.node("MatMul", bands, graph.constant(weight)), graph.constant(bias))
+    graph.output("probabilities", graph.node("Softmax", logits, axis=1), ("patches", styles + 1))
+    return graph.bytes()
 
 
 def _write(

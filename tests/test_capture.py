@@ -9,12 +9,21 @@ import soundfile
 from numpy.typing import NDArray
 
 from rtstyle import paths
-from rtstyle.bundle import load_bundle
-from rtstyle.capture import capture_style
+from rtstyle.bundle import Bundle, load_bundle, update_bundle
+from rtstyle.bundle.manifest import PATCH
+from rtstyle.capture import OWN, capture_style
+from rtstyle.dsp import mel
 from rtstyle.errors import BundleError, FileError
 from rtstyle.params import MAX_STYLES
 from rtstyle.runtime.model import load_model
-from tests.fixtures_bundles import CHANNELS, HOPS, SAMPLE_RATE, make_identity_bundle, make_network_bundle
+from tests.fixtures_bundles import (
+    CHANNELS,
+    HOPS,
+    SAMPLE_RATE,
+    make_identity_bundle,
+    make_network_bundle,
+    tilt_recogniser,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -127,3 +136,64 @@ def test_a_name_that_is_taken_or_has_no_room_is_refused(home: Path) -> None:
         capture_style(bundle, recording, "another")
     with pytest.raises(FileError, match="another name"):
         capture_style(bundle, recording, "///")
+
+
+@pytest.fixture
+def listening(home: Path) -> Bundle:
+    """Three styles; dark recordings are heard as the first, bright ones as the second."""
+    make_network_bundle(home / "network")
+    return update_bundle(home / "network", {"recogniser.onnx": tilt_recogniser(3)})
+
+
+def tilted(bright: bool) -> NDArray[np.float32]:
+    sound = noise(3.0, level=0.03)[:, 0].astype(np.float64)
+    changed = np.diff(sound, 3, prepend=[0.0] * 3) if bright else np.convolve(sound, np.hanning(40), "same")
+    return np.asarray(changed, np.float32)[:, None]
+
+
+@pytest.mark.parametrize(("bright", "voice"), [(False, 0), (True, 1)])
+def test_a_style_leans_on_the_one_that_it_is_heard_as(home: Path, listening: Bundle, bright: bool, voice: int) -> None:
+    recording = record(home, tilted(bright))
+    alone = capture_style(listening, recording, "alone", like="none")
+    leaning = capture_style(listening, recording, "leaning")
+    assert leaning.like == f"style-{voice}" and 0.5 < leaning.likelihood <= 1.0
+    assert leaning.mean == pytest.approx(OWN * np.array(alone.mean) + (1 - OWN) * listening.mean[voice], abs=1e-6)
+    assert leaning.std == pytest.approx(OWN * np.array(alone.std) + (1 - OWN) * listening.std[voice], abs=1e-6)
+
+
+def test_a_recording_like_none_of_the_styles_is_all_its_own(home: Path, listening: Bundle) -> None:
+    plain = record(home, noise(3.0))
+    heard, alone = (capture_style(listening, plain, "x", like) for like in (None, "none"))
+    assert heard.like == alone.like == "none" and heard.mean == alone.mean
+    assert 0.5 < heard.likelihood <= 1.0 and alone.likelihood == 1.0
+
+
+def test_the_player_may_know_better(home: Path, listening: Bundle) -> None:
+    """Also where the bundle has no recogniser; what the model lacks is refused and nothing is saved."""
+    dark = record(home, tilted(False))
+    told = capture_style(listening, dark, "told", like="style-2")
+    assert (told.like, told.likelihood) == ("style-2", 1.0)
+    deaf = update_bundle(listening.path, {}, remove=["recogniser.onnx"])
+    assert capture_style(deaf, dark, "heard").like == "none"
+    assert capture_style(deaf, dark, "told again", like="style-2").mean == told.mean
+    with pytest.raises(BundleError, match=r"no trained style 'style-9'.*style-"):
+        capture_style(deaf, dark, "lost", like="style-9")
+    assert not (paths.user_styles("network") / "lost.toml").exists()
+
+
+def test_what_it_leans_on_stays_with_the_style(home: Path, listening: Bundle) -> None:
+    style = capture_style(listening, record(home, tilted(True)), "kept")
+    again = load_bundle(listening.path)
+    assert again.mean[again.style_index("kept")] == pytest.approx(np.array(style.mean), abs=1e-6)
+    assert 'like = "style-1"' in (paths.user_styles("network") / "kept.toml").read_text()
+
+
+def test_listening_leaves_denormal_numbers_as_they_are(home: Path, listening: Bundle) -> None:
+    """The sessions of the stage make them zero in their thread; here they are the control thread's."""
+    capture_style(listening, record(home, tilted(True)), "x")
+    assert np.nextafter(0.0, 1.0) * 1.0 > 0.0
+
+
+def test_a_recogniser_sees_what_mel_cuts() -> None:
+    patches, audible = mel.cut(mel.log_mel(noise(2.0, mel.SAMPLE_RATE)[:, 0]))
+    assert patches.shape[1:] == PATCH and audible.all()

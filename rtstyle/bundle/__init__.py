@@ -4,6 +4,7 @@
     encoder.onnx   features (T, F) or audio (3, T hop), states -> latent (T, C), pass-throughs, states
     decoder.onnx   styled (T, C), style (1, 2 C), amount (1, 1), pass-throughs, states
                    -> gains (T, 3 B) or audio (1, T hop), states
+    recogniser.onnx  in some: log-mel patches (P, 96, 64) -> probabilities (P, S + 1) of the trained styles and of none of them
     styles.npz     per style the statistics of the latent; golden.npz: a self-test; card.md, sounds and pictures
 
 T, the number of hops in a call, is symbolic: a graph gives the same result however T is split. A bundle is data.

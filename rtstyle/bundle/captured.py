@@ -20,6 +20,7 @@ from rtstyle.errors import BundleError, did_you_mean
 
 SCHEMA: Final = 1
 ID_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,47}$"
+NONE: Final = "none"  # in the place of a trained style, where a recording is like none of them
 _MAX_BYTES: Final = 1 << 20
 
 _Statistics = Annotated[tuple[float, ...], msgspec.Meta(min_length=1, max_length=1024)]
@@ -35,6 +36,8 @@ class CapturedStyle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: Annotated[float, msgspec.Meta(gt=0)]  # of active sound that the statistics come from
     mean: _Statistics
     std: _Statistics
+    like: str = NONE  # id of the trained style that it leans on
+    likelihood: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0  # of that; 1 where the user said so
     schema: int = SCHEMA
 
     def statistics(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

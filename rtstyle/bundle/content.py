@@ -29,7 +29,7 @@ class Bundle:
 
     styles, mean, std: the trained styles, then the user's captured ones; mean and std float32 (S, C). neutral_mean,
     neutral_std: float32 (C,), the prior of the running statistics. parameters: the table for this bundle, by id. notes:
-    sentences about captured styles that had to be passed over.
+    sentences about captured styles that had to be passed over. recogniser: a graph that names the trained styles, if any.
     """
 
     path: Path
@@ -44,6 +44,7 @@ class Bundle:
     golden: Golden | None
     parameters: Mapping[str, Parameter]
     notes: tuple[str, ...] = ()
+    recogniser: bytes | None = None
 
     @property
     def name(self) -> str:

@@ -1,12 +1,14 @@
-"""The contract of a bundle's two graphs: which inputs and outputs they must declare, of which shapes."""
+"""The contract of a bundle's graphs: which inputs and outputs they must declare, of which shapes."""
 
 import re
 from pathlib import Path
 from typing import Any
 
-from rtstyle.bundle.manifest import ENCODER, Manifest, Pass
+from rtstyle.bundle.manifest import ENCODER, PATCH, Manifest, Pass
 from rtstyle.bundle.onnx_check import Graph
 from rtstyle.errors import BundleError
+
+Shapes = dict[str, tuple[int | None, ...]]  # by name; None: an axis of frames or patches, which must stay symbolic
 
 
 def check_graph(manifest: Manifest, channels: int, graph: Graph, where: Path, side: str) -> None:
@@ -18,8 +20,8 @@ def check_graph(manifest: Manifest, channels: int, graph: Graph, where: Path, si
     spectral = manifest.kind == "spectral"
     between = {entry.name: (None, entry.width) for entry in manifest.passes}
     states = manifest.states_encoder if side == "encoder" else manifest.states_decoder
-    inputs: dict[str, tuple[int | None, ...]]  # None: an axis of frames, which must stay symbolic
-    outputs: dict[str, tuple[int | None, ...]]
+    inputs: Shapes
+    outputs: Shapes
     if side == "encoder":
         inputs = {"features": (None, front.features)} if spectral else {"audio": (front.sources, None)}
         outputs = {"latent": (None, channels), **between}
@@ -28,6 +30,18 @@ def check_graph(manifest: Manifest, channels: int, graph: Graph, where: Path, si
         outputs = {"gains": (None, front.sources * front.bands)} if spectral else {"audio": (1, None)}
     inputs |= {f"state_{state.name}": state.shape for state in states}
     outputs |= {f"next_{state.name}": state.shape for state in states}
+    _compare(graph, inputs, outputs, where)
+
+
+def check_recogniser(manifest: Manifest, graph: Graph, where: Path) -> None:
+    """Compare a recogniser with what `rtstyle.runtime.recogniser` gives it and wants of it. `[control]`
+
+    where: the file, for errors. Raises BundleError.
+    """
+    _compare(graph, {"patches": (None, *PATCH)}, {"probabilities": (None, len(manifest.styles) + 1)}, where)
+
+
+def _compare(graph: Graph, inputs: Shapes, outputs: Shapes, where: Path) -> None:
     for what, expected, found in (("input", inputs, graph.inputs), ("output", outputs, graph.outputs)):
         for name in sorted(expected.keys() ^ found.keys()):
             missing = name in expected

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rtstyle import paths
 from rtstyle.bundle.captured import load_captured
 from rtstyle.bundle.content import Bundle, Golden
-from rtstyle.bundle.contract import check_graph
+from rtstyle.bundle.contract import check_graph, check_recogniser
 from rtstyle.bundle.manifest import (
     DECODER,
     DOCUMENT,
@@ -20,6 +20,8 @@ from rtstyle.bundle.manifest import (
     GOLDEN,
     MANIFEST,
     MAX_FILE,
+    OPTIONAL,
+    RECOGNISER,
     REQUIRED,
     STYLES,
     Manifest,
@@ -50,7 +52,7 @@ def load_bundle(path: str | Path, *, verify: bool = True) -> Bundle:
     _check_listing(folder, manifest)
     kept: dict[str, bytes] = {}
     for file, expected in manifest.files.items():
-        if verify or file in (*REQUIRED, GOLDEN):
+        if verify or file in (*REQUIRED, *OPTIONAL):
             data = read_plain(folder / file, MAX_FILE)
             found = hashlib.sha256(data).hexdigest() if verify else expected
             if found != expected:
@@ -58,7 +60,7 @@ def load_bundle(path: str | Path, *, verify: bool = True) -> Bundle:
                     f"{folder / file} has SHA-256 {found[:12]}..., but {MANIFEST} says {expected[:12]}...: "
                     "it was changed or damaged; get the bundle again."
                 )
-            if file in (*REQUIRED, GOLDEN):
+            if file in (*REQUIRED, *OPTIONAL):
                 kept[file] = data
     arrays = read_npz(
         kept[STYLES], str(folder / STYLES), ("mean", "std", "neutral_mean", "neutral_std"), MAX_STATISTICS
@@ -66,6 +68,9 @@ def load_bundle(path: str | Path, *, verify: bool = True) -> Bundle:
     channels = _check_statistics(arrays, len(manifest.styles), str(folder / STYLES))
     check_graph(manifest, channels, read_graph(kept[ENCODER], str(folder / ENCODER)), folder / ENCODER, "encoder")
     check_graph(manifest, channels, read_graph(kept[DECODER], str(folder / DECODER)), folder / DECODER, "decoder")
+    recogniser = kept.get(RECOGNISER)
+    if recogniser is not None:
+        check_recogniser(manifest, read_graph(recogniser, str(folder / RECOGNISER)), folder / RECOGNISER)
     golden = _read_golden(kept[GOLDEN], str(folder / GOLDEN), manifest) if GOLDEN in kept else None
     captured, notes = load_captured(manifest.name, manifest.files[ENCODER], channels)
     taken = {style.id for style in manifest.styles}
@@ -90,6 +95,7 @@ def load_bundle(path: str | Path, *, verify: bool = True) -> Bundle:
         golden=golden,
         parameters=parameter_table(len(styles), narrowed_parameters(manifest, where)),
         notes=tuple(notes),
+        recogniser=recogniser,
     )
 
 
@@ -138,9 +144,9 @@ def _check_listing(folder: Path, manifest: Manifest) -> None:
     """The folder holds exactly the files that bundle.toml lists, all of them of a known kind."""
     where = folder / MANIFEST
     for file in manifest.files:
-        if file not in (*REQUIRED, GOLDEN) and not DOCUMENT.fullmatch(file):
+        if file not in (*REQUIRED, *OPTIONAL) and not DOCUMENT.fullmatch(file):
             raise BundleError(
-                f"{where} lists the file {file!r}; allowed are {', '.join((*REQUIRED, GOLDEN))} and plain "
+                f"{where} lists the file {file!r}; allowed are {', '.join((*REQUIRED, *OPTIONAL))} and plain "
                 ".md, .ogg, .png and .json names without a folder."
             )
     for file in REQUIRED:

@@ -21,7 +21,10 @@ from rtstyle.params import MAX_STYLES, PARAMETERS, Parameter
 SCHEMA: Final = 1
 MANIFEST: Final = "bundle.toml"
 ENCODER, DECODER, STYLES, GOLDEN = "encoder.onnx", "decoder.onnx", "styles.npz", "golden.npz"
+RECOGNISER: Final = "recogniser.onnx"
 REQUIRED: Final = (ENCODER, DECODER, STYLES)
+OPTIONAL: Final = (GOLDEN, RECOGNISER)
+PATCH: Final = (96, 64)  # frames and bands that a recogniser looks at, as `rtstyle.dsp.mel` cuts them
 #: Documents that a bundle may carry beside its required files; they are shown, never run.
 DOCUMENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.(md|ogg|png|json)")
 MAX_FILE: Final = 64 << 20

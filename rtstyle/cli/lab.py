@@ -128,6 +128,7 @@ def export(
     kind: Kind = "spectral",
     styles: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = (),
     description: str = "",
+    recogniser: Annotated[bool, Parameter(negative="")] = False,
     tiny: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Export a checkpoint as a bundle, ready to play.
@@ -147,12 +148,15 @@ def export(
         given.
     description
         One sentence for the card.
+    recogniser
+        Train, in some minutes, what tells captured recordings which of the styles they sound like.
     tiny
         A small network of random weights, for tests.
     """
     need_lab()
     from rtstyle.corpus.pairs import PairCorpus
     from rtstyle.lab.export.bundle import export_checkpoint, export_tiny, style_id
+    from rtstyle.lab.recogniser import add_recogniser
 
     if tiny:
         bundle = export_tiny(kind, out, name=out.name)
@@ -161,13 +165,16 @@ def export(
     elif not checkpoint.is_file():
         raise FileError(f"{checkpoint} is no file; give the checkpoint.pt of a run of `rtstyle train`.")
     else:
+        pairs = PairCorpus(corpus)
         bundle = export_checkpoint(
             checkpoint,
-            PairCorpus(corpus),
+            pairs,
             out,
             name=out.name,
             description=description,
             recipe="rtstyle export",
             styles={style_id(voice): voice for voice in styles} or None,
         )
+        if recogniser:
+            bundle = add_recogniser(bundle, pairs, say=Console(stderr=True).print)
     print(f"{bundle.path}: {bundle.kind}, {len(bundle.styles)} styles")

@@ -105,10 +105,11 @@ def verify(model: str | None = None, *, json: Json = False) -> int:
 
 
 @app.command
-def capture(model: str, recording: Path, *, name: str, json: Json = False) -> None:
+def capture(model: str, recording: Path, *, name: str, like: str | None = None, json: Json = False) -> None:
     """Make a style from any recording of at least 3 s, without training.
 
-    It is saved in your own folder and belongs to the model from now on; `rtstyle models forget` takes it away again.
+    It is saved in your own folder and belongs to the model from now on; `rtstyle models forget` takes it away again. The model
+    says which of its own styles the recording sounds like, and the new one leans on that.
 
     Parameters
     ----------
@@ -118,23 +119,43 @@ def capture(model: str, recording: Path, *, name: str, json: Json = False) -> No
         What the style shall sound like: WAV, FLAC, OGG, AIFF or MP3.
     name
         What the style is called.
+    like
+        The model's own style that it shall lean on, or none; default: what is heard.
     """
     from rtstyle import paths
     from rtstyle.bundle import find_bundle, load_bundle
+    from rtstyle.bundle.captured import NONE
     from rtstyle.capture import capture_style
     from rtstyle.cli.output import emit_json
 
     bundle = load_bundle(find_bundle(model))
     replaced = any(style.id == paths.file_stem(name) for style in bundle.styles)
-    style = capture_style(bundle, recording, name)
+    style = capture_style(bundle, recording, name, like)
     file = paths.user_styles(bundle.name) / f"{style.id}.toml"
     if json:
         emit_json(
-            {"model": bundle.name, "style": style.id, "name": style.name, "seconds": style.seconds, "file": str(file)}
+            {
+                "model": bundle.name,
+                "style": style.id,
+                "name": style.name,
+                "seconds": style.seconds,
+                "like": style.like,
+                "likelihood": style.likelihood,
+                "file": str(file),
+            }
         )
         return
     verb = "Replaced" if replaced else "Captured"
     print(f"{verb} the style '{style.id}' from {style.seconds:.1f} s of {style.recording}: {file}")
+    if style.like != NONE:
+        sure = f"({style.likelihood:.0%} sure)"
+        print(
+            f"It leans on the model's '{style.like}' {sure}; give --like with another of its styles or none to change that."
+        )
+    elif bundle.recogniser is not None:
+        print(
+            "It sounds like none of the model's styles; give --like to lean on one all the same, or use rtstyle models learn."
+        )
     print(f"Play it: rtstyle live --model {bundle.name} --style {style.id}")
 
 

@@ -25,6 +25,7 @@ HELD_OUT = (
 )
 MAIN = frozenset(("violin", "flute", "cello", "trumpet", "clarinet", "saxophone", "voice"))
 MAIN_WEIGHT, STRUCK_WEIGHT = 6.0, 0.7  # against 1 for any other sustained instrument
+SECTION_WEIGHT = 3.0  # of the section of an instrument that is not among the main ones
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,9 @@ def cast(libraries: list[Library], soloist: str = "") -> tuple[Cast, Cast]:
 
 
 def weights(libraries: list[Library]) -> np.ndarray:
-    """Return drawing probabilities: by instrument first; its libraries share that, and a section has as much again. `[any]`"""
+    """Return drawing probabilities: by instrument first; its libraries share that, and a section has as much again, or
+    SECTION_WEIGHT. `[any]`
+    """
     share = {}
     for library in libraries:
         rare = STRUCK_WEIGHT if library.decaying else 1.0
@@ -71,7 +74,9 @@ def weights(libraries: list[Library]) -> np.ndarray:
     plain = Counter(library.instrument for library in libraries if library.name != sections.NAME)
     p = np.array(
         [
-            share[lib.instrument] / (1 if lib.name == sections.NAME else max(1, plain[lib.instrument]))
+            max(share[lib.instrument], SECTION_WEIGHT)
+            if lib.name == sections.NAME
+            else share[lib.instrument] / max(1, plain[lib.instrument])
             for lib in libraries
         ]
     )

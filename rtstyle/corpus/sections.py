@@ -26,6 +26,16 @@ PARTS: dict[str, tuple[tuple[str, float], ...]] = {
     "clarinet": (("fluidr3", TOP),),
     "saxophone": (("mtg-barf", 56.5), ("mtg-sopf", TOP)),
     "voice": (("berklee-male-aa", 61.5), ("berklee-female-aa", TOP)),
+    # of these one line of each library was asked about, by family: low brass, double reeds, plucked, organ, piano
+    "oboe": (("fluidr3", TOP),),
+    "bassoon": (("fluidr3", TOP),),
+    "french-horn": (("vsco2", TOP),),
+    "trombone": (("vsco2", TOP),),
+    "tuba": (("vsco2", TOP),),
+    "organ": (("fluidr3", TOP),),
+    "guitar": (("spanish", TOP),),
+    "harp": (("fluidr3", TOP),),
+    "piano": (("headroom-l2", TOP),),
 }
 BELOW, ABOVE = 24.0, 9.0  # semitones beyond its notes: downwards until nothing is left, upwards until it aliases
 

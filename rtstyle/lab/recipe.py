@@ -13,6 +13,7 @@ from rtstyle.corpus import sections
 from rtstyle.corpus.pairs import PairCorpus
 from rtstyle.errors import FileError, MissingPartError
 from rtstyle.lab.export.bundle import export_checkpoint, export_tiny
+from rtstyle.lab.recogniser import add_recogniser
 from rtstyle.lab.train.trainer import Plan, Trainer
 
 ORCHESTRA = {instrument: f"{instrument}/{sections.NAME}" for instrument in sections.PARTS}
@@ -95,7 +96,7 @@ def cook(
         trainer.resume()
         trainer.train(print)
         checkpoint = trainer.checkpoint
-    return export_checkpoint(
+    bundle = export_checkpoint(
         checkpoint,
         pairs,
         out,
@@ -104,6 +105,7 @@ def cook(
         recipe=f"export/{recipe.name.replace('-', '_')}.py",
         styles=voices_in(pairs, recipe.styles),
     )
+    return add_recogniser(bundle, pairs, say=print)
 
 
 def main(recipe: Recipe) -> None:

@@ -7,6 +7,8 @@ is also what ctypes returns for an exception that left the callback.
 
 import contextlib
 import ctypes
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -20,11 +22,22 @@ _LOG_FATAL: Final = 4
 
 
 class PythonGraph:
-    """One graph, loaded and optimised by the Python module. `[control]` Arguments and errors as in `NativeGraph`."""
+    """One graph, loaded and optimised by the Python module. `[control]` Arguments and errors as in `NativeGraph`.
+
+    config: entries of the session. Those of the stage also make denormals zero in the thread that creates it.
+    """
 
     backend: Final = "python"
 
-    def __init__(self, model: bytes, file: str, *, device: str = "cpu", threads: int = 1) -> None:
+    def __init__(
+        self,
+        model: bytes,
+        file: str,
+        *,
+        device: str = "cpu",
+        threads: int = 1,
+        config: Mapping[str, str] = MappingProxyType(SESSION_CONFIG),
+    ) -> None:
         if device != "cpu":
             raise MissingPartError(
                 f"The device '{device}' needs ONNX Runtime's C library; install a regular wheel "
@@ -43,7 +56,7 @@ class PythonGraph:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
         options.enable_mem_pattern = True
         options.log_severity_level = _LOG_FATAL
-        for key, value in SESSION_CONFIG.items():
+        for key, value in config.items():
             options.add_session_config_entry(key, value)
         try:
             self._session: Any = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

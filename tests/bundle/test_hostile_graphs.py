@@ -11,10 +11,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from rtstyle.bundle import load_bundle
+from rtstyle.bundle import load_bundle, update_bundle
 from rtstyle.dsp.front import feature_width
 from rtstyle.errors import BundleError
 from tests.bundle.harm import Corruption, overwrite, refusal, seal
+from tests.fixtures_bundles import tilt_recogniser
 
 WIDTH = feature_width(32)
 
@@ -253,6 +254,21 @@ def test_a_graph_that_does_not_fit_is_refused_behind_right_hashes(folder: Path, 
     seal(folder)
     assert reason in refusal(folder)
     assert reason in refusal(folder, verify=False)
+
+
+@pytest.mark.parametrize(
+    ("recogniser", "reason"),
+    [
+        (tilt_recogniser(2), "output 'probabilities' has shape (patches, 3), expected (frames, 4)"),
+        (b"no model", "recogniser.onnx"),
+    ],
+)
+def test_a_recogniser_of_other_styles_is_refused(folder: Path, recogniser: bytes, reason: str) -> None:
+    good = tilt_recogniser(3)
+    assert update_bundle(folder, {"recogniser.onnx": good}).recogniser == good
+    (folder / "recogniser.onnx").write_bytes(recogniser)
+    seal(folder)
+    assert reason in refusal(folder)
 
 
 def test_a_graph_cut_anywhere_is_refused_behind_right_hashes(folder: Path) -> None:

@@ -37,6 +37,7 @@ class Player:
     """Plays the recording that its style was captured from, or its input."""
 
     closed: ClassVar[list["Player"]] = []
+    leans = "flute"
 
     def __init__(self, recording, faithful):
         self.recording, self.faithful = recording, faithful
@@ -77,24 +78,49 @@ def test_who_plays_what_was_captured_reaches_the_ten_seconds(evaluation, monkeyp
     examples = [sound("violin", "violin", 10.0), sound("bassoon", "double-reed", 10.0)]
     monkeypatch.setattr(captures, "choose_examples", lambda *others: examples)
     Player.closed.clear()
-    evaluation.captured(lambda recording: Player(recording, faithful), [], ("violin", "flute"))
+    styles = ("violin", "flute")
+    evaluation.captured(lambda recording, without: Player(recording, faithful), [], styles, styles)
     table = evaluation.report.captured
     found = captures.summary(table, ())
     assert found["share_captured_outside"] == found["share_captured_inside"] == reached
     assert found["share_eq_outside"] == 0.0  # no equaliser changes a pitch
     assert (found["share_trained"], found["probability_trained"]) == (0.5, 0.25)
-    assert found["share_ratio_outside"] == 2.0 * reached
-    assert found["probability_ratio_inside"] == 4.0 * reached
+    assert found["share_ratio_withheld_outside"] == 2.0 * reached
+    assert found["probability_ratio_captured_inside"] == 4.0 * reached
     assert {one.clip for one in table if one.instrument == "violin" and one.row == "captured style"} == {"flute"}
-    assert len(Player.closed) == len(examples) + len(evaluation.heard)
+    assert len(Player.closed) == len(examples) + 1 + len(evaluation.heard), (
+        "the violin is captured without its style, too"
+    )
     assert [one["clip"] for one in evaluation.report.own] == ["violin", "flute"]
     assert all(one["log_spectral_db"] == 0.0 for one in evaluation.report.own)
+
+
+def test_an_instrument_of_another_family_is_also_captured_without_its_own_style(evaluation, monkeypatch):
+    monkeypatch.setattr(captures, "choose_examples", lambda *others: [sound("tuba", "low-brass", 10.0)])
+    evaluation.render = lambda audio, style, amount: tone(PITCHES["low-brass"], 2.0, 1)
+    withheld = []
+
+    def capturing(recording, without):
+        withheld.append(without)
+        return Player(recording, faithful=not without)
+
+    evaluation.captured(capturing, [], ("violin", "flute"), ("violin", "flute", "tuba"))
+    table = evaluation.report.captured
+    assert withheld[:2] == ["", "tuba"]
+    share = {row: captures.mean(table, row, "tuba", "share").mean for row in captures.ROWS}
+    assert (share[TRAINED], share[captures.STYLE], share[captures.WITHHELD]) == (1.0, 1.0, 0.0)
+    found = captures.summary(table, ())
+    assert (found["share_captured_outside"], found["share_withheld_outside"]) == (1.0, 0.0)
+    assert any(
+        line.startswith("| tuba (low-brass) |") and line.endswith("| flute |") for line in captures.lines(table, ())
+    )
 
 
 def test_who_changes_what_it_was_captured_from_is_found_out(evaluation, monkeypatch):
     monkeypatch.setattr(captures, "choose_examples", lambda *others: [])
     hiss = 0.05 * np.random.default_rng(0).standard_normal(2 * RATE).astype(np.float32)
-    evaluation.captured(lambda recording: Player(recording + hiss, True), [], ("violin", "flute"))
+    styles = ("violin", "flute")
+    evaluation.captured(lambda recording, without: Player(recording + hiss, True), [], styles, styles)
     assert all(one["log_spectral_db"] > 5.0 for one in evaluation.report.own)
 
 
@@ -125,7 +151,7 @@ def test_what_the_judge_does_not_know_is_left_out_of_the_summary():
     misjudged = [replace(one, instrument="violin", target="violin", share=0.9) for one in known[2:]]
     found = captures.summary(known + unknown + misjudged, ["violin"])
     assert found["share_captured_outside"] == pytest.approx(0.25)
-    assert found["share_ratio_outside"] == pytest.approx(0.5)
+    assert found["share_ratio_withheld_outside"] == pytest.approx(0.5)
 
 
 def test_the_report_shows_the_table_only_where_there_is_one(tmp_path):
@@ -134,5 +160,5 @@ def test_the_report_shows_the_table_only_where_there_is_one(tmp_path):
     assert "| tuba (low-brass) |" in (tmp_path / "evaluation.md").read_text()
     document = json.loads((tmp_path / "evaluation.json").read_text(), parse_constant=lambda name: pytest.fail(name))
     assert document["captured"]["summary"]["share_captured_outside"] == 1.0
-    assert document["captured"]["summary"]["share_ratio_outside"] is None  # nothing trained to compare with
+    assert document["captured"]["summary"]["share_ratio_withheld_outside"] is None  # nothing trained to compare with
     assert "Captured" not in Report().markdown("t")

@@ -5,8 +5,9 @@ import pytest
 import soundfile
 import torch
 
+from rtstyle.dsp import mel
 from rtstyle.errors import FileError
-from rtstyle.lab.evaluate import baselines, mel, spectrum, timbre
+from rtstyle.lab.evaluate import baselines, spectrum, timbre
 from rtstyle.lab.evaluate.bootstrap import figure
 from rtstyle.lab.evaluate.clips import INSTRUMENTS
 from rtstyle.lab.evaluate.judge import CLASSES, Judge, JudgeNet, Verdict, load_judge, save_judge

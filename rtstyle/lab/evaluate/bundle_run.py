@@ -10,12 +10,14 @@ import soxr
 from numpy.typing import NDArray
 
 from rtstyle.bundle import Bundle, Style, load_bundle
+from rtstyle.bundle.captured import NONE
 from rtstyle.capture import measure_style
 from rtstyle.engine.cells import CELL_OF
 from rtstyle.engine.engine import Engine
 from rtstyle.errors import ParameterError
 from rtstyle.lab.evaluate.clips import RATE
 from rtstyle.runtime.model import LoadedModel, load_model
+from rtstyle.runtime.recogniser import recognise
 
 Audio = NDArray[np.float32]
 BLOCK = 128
@@ -37,6 +39,7 @@ class BundleRun:
         self.bundle = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
         self.model: LoadedModel = load_model(self.bundle)
         self.styles = self.model.styles
+        self.leans = ""
         self.block, self.clock = block, clock
         self.engine = Engine()
         for id in CELL_OF:
@@ -57,18 +60,29 @@ class BundleRun:
         turns = [(at, styles[number % len(styles)]) for number, at in enumerate([0, *places])]
         return self._run(audio, 1.0, turns), places
 
-    def captured(self, recording: Audio) -> "BundleRun":
-        """A run of the same bundle whose one style, CAPTURED, is captured from a mono recording at 48 kHz."""
+    def captured(self, recording: Audio, without: str = "") -> "BundleRun":
+        """A run of the same bundle whose one style, CAPTURED, is captured from a mono recording at 48 kHz.
+
+        without: a trained style that it may not lean on, as if the model had it not. What it leans on is its `leans`.
+        """
         bundle = self.bundle
         audio = soxr.resample(recording, RATE, bundle.sample_rate) if bundle.sample_rate != RATE else recording
-        mean, std, _ = measure_style(bundle, audio, "the recording")
+        like = None
+        if without:
+            ids = [*(style.id for style in bundle.manifest.styles), NONE]
+            heard = recognise(bundle, audio)
+            heard[ids.index(without)] = 0.0
+            like = ids[int(heard.argmax())] if heard.any() else NONE
+        measured = measure_style(bundle, audio, "the recording", like)
         alone = replace(
             bundle,
             styles=(Style(CAPTURED, "Captured", "captured"),),
-            mean=mean[None].astype(np.float32),
-            std=std[None].astype(np.float32),
+            mean=measured.mean[None].astype(np.float32),
+            std=measured.std[None].astype(np.float32),
         )
-        return BundleRun(alone, block=FILE_BLOCK)
+        run = BundleRun(alone, block=FILE_BLOCK)
+        run.leans = "" if measured.like == NONE else measured.like
+        return run
 
     def cost(self) -> dict[str, float]:
         """How long the blocks so far took as shares of their duration: median, p99, p99_9, and how many; back to back."""

@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from rtstyle.dsp import mel
 from rtstyle.errors import FileError
-from rtstyle.lab.evaluate import mel
 
 CLASSES = (
     *("violin", "flute", "cello", "trumpet", "clarinet", "saxophone", "voice"),
@@ -28,15 +28,14 @@ CLASSES = (
 EMBEDDING = 128
 WIDTHS = (20, 40, 72, 96)  # channels of the convolutions before the last
 REQUIRED_ACCURACY = 0.95
-AUDIBLE_DB = -60.0  # patches whose loudest mel frame is below are silence
 WEIGHTS = Path(__file__).with_name("judge.npz")
 RECORD = Path(__file__).with_name("judge.json")
 
 
 class JudgeNet(nn.Module):
-    """Normalised patches `(batch, PATCH, MELS)` -> logits `(batch, CLASSES)` and embeddings `(batch, EMBEDDING)`."""
+    """Normalised patches `(batch, PATCH, MELS)` -> logits `(batch, classes)` and embeddings `(batch, EMBEDDING)`."""
 
-    def __init__(self, widths: tuple[int, ...] = WIDTHS) -> None:
+    def __init__(self, widths: tuple[int, ...] = WIDTHS, classes: int = len(CLASSES)) -> None:
         super().__init__()
         blocks: list[nn.Module] = []
         for index, (before, after) in enumerate(pairwise((1, *widths, EMBEDDING))):
@@ -46,7 +45,7 @@ class JudgeNet(nn.Module):
                 blocks.append(nn.MaxPool2d(2))
         self.body = nn.Sequential(*blocks)
         self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(2 * EMBEDDING, EMBEDDING), nn.ReLU())
-        self.out = nn.Linear(EMBEDDING, len(CLASSES))
+        self.out = nn.Linear(EMBEDDING, classes)
 
     def forward(self, patches: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         maps = self.body(patches[:, None])
@@ -104,13 +103,7 @@ class Judge:
         if sample_rate != mel.SAMPLE_RATE:
             audio = soxr.resample(audio, sample_rate, mel.SAMPLE_RATE)
         levels = mel.log_mel(np.nan_to_num(np.asarray(audio, np.float32)))
-        if levels.shape[0] < mel.PATCH:
-            levels = np.pad(levels, ((0, mel.PATCH - levels.shape[0]), (0, 0)), constant_values=-120.0)
-        patches = np.lib.stride_tricks.sliding_window_view(levels, mel.PATCH, axis=0)[:: mel.STEP].transpose(0, 2, 1)
-        loud = patches.max(axis=2)
-        audible = (np.quantile(loud, 0.6, axis=1) > levels.max() - 40.0) & (loud.max(axis=1) > AUDIBLE_DB)
-        if not audible.any():  # a short or plucked note never fills a patch
-            audible = (loud.max(axis=1) > levels.max() - 20.0) & (loud.max(axis=1) > AUDIBLE_DB)
+        patches, audible = mel.cut(levels)
         with torch.inference_mode():
             logits, embeddings = self.net(torch.from_numpy(mel.normalise(patches)))
         return Verdict(_smooth(torch.softmax(logits, dim=1).numpy(), audible), embeddings.numpy(), audible)

@@ -12,7 +12,7 @@ import scipy.signal
 import soxr
 from numpy.typing import NDArray
 
-from rtstyle.lab.evaluate import mel
+from rtstyle.dsp import mel
 from rtstyle.lab.evaluate.clips import INSTRUMENTS, RATE, Clip
 from rtstyle.lab.evaluate.melodies import play, read_warped
 
@@ -74,7 +74,7 @@ def _room(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.fl
     return scipy.signal.fftconvolve(audio, response)[: audio.size].astype(np.float32)
 
 
-def _noise_vocoded(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+def noise_vocoded(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     """The same bands over time, with noise in the place of partials."""
     size = int(rng.choice([128, 256, 512]))
     _, _, spectrum = scipy.signal.stft(audio, mel.SAMPLE_RATE, nperseg=size)
@@ -112,7 +112,7 @@ def make_pieces(clips: Iterable[Clip], minutes: float, seed: int, say: Callable[
                 audio = _room(audio, rng)
             pieces.append(mel.log_mel(audio).astype(np.float16))
             if not noise or rng.random() < NOISE:
-                noise.append(mel.log_mel(_noise_vocoded(audio, rng)).astype(np.float16))
+                noise.append(mel.log_mel(noise_vocoded(audio, rng)).astype(np.float16))
         material.setdefault(FAMILIES[group[0].instrument], {})[name] = np.concatenate(pieces)
         if noise:
             material["noise"][name] = np.concatenate(noise)

@@ -7,7 +7,7 @@ judge does on a library that it has never heard. All figures go into the record 
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rtstyle.dsp import mel
 from rtstyle.errors import FileError
-from rtstyle.lab.evaluate import mel
 from rtstyle.lab.evaluate.clips import INSTRUMENTS, RATE, Clip, find_clips, soundfont_clips
 from rtstyle.lab.evaluate.judge import CLASSES, WEIGHTS, Judge, JudgeNet, save_judge
 from rtstyle.lab.evaluate.judge_material import FAMILIES, Material, learns_from, make_pieces, tests_on
@@ -81,11 +81,13 @@ def colour(patches: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 class Patches:
     """Draws patches with sound in them: class by class, and within a class source by source."""
 
-    def __init__(self, material: Material, held_out: frozenset[str], rng: np.random.Generator) -> None:
+    def __init__(
+        self, material: Material, held_out: frozenset[str], rng: np.random.Generator, classes: Sequence[str] = CLASSES
+    ) -> None:
         self.rng = rng
         self.pools: list[list[tuple[NDArray[np.float16], NDArray[np.int64]]]] = []
         self.shares: list[NDArray[np.float64]] = []
-        for name in CLASSES:
+        for name in classes:
             pool = []
             for source, levels in material.get(name, {}).items():
                 if source in held_out:
@@ -102,7 +104,7 @@ class Patches:
 
     @property
     def present(self) -> NDArray[np.bool_]:
-        """Which classes have material, `(CLASSES,)`."""
+        """Which classes have material, `(classes,)`."""
         return np.array([bool(pool) for pool in self.pools])
 
     def draw(self, label: int) -> NDArray[np.float16]:
@@ -120,21 +122,26 @@ def train(
     seed: int,
     held_out: frozenset[str] = frozenset(),
     say: Callable[[str], None] = lambda text: None,
+    *,
+    classes: Sequence[str] = CLASSES,
+    favoured: Collection[str] = INSTRUMENTS,
 ) -> JudgeNet:
-    """Train on class-balanced patches with label smoothing and a one-cycle rate. `[control]`"""
+    """Train on class-balanced patches with label smoothing and a one-cycle rate. `[control]`
+
+    favoured: classes with twice the share of the rest.
+    """
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     rng = np.random.default_rng(seed)
-    patches = Patches(material, held_out, rng)
-    net = JudgeNet().to(memory_format=torch.channels_last)
+    patches = Patches(material, held_out, rng, classes)
+    net = JudgeNet(classes=len(classes)).to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=steps, pct_start=0.15)
     loss_of = torch.nn.CrossEntropyLoss(label_smoothing=0.05)
-    # The seven styles get twice the share of the rest.
-    share = np.array([2.0 if name in INSTRUMENTS else 1.0 for name in CLASSES]) * patches.present
+    share = np.array([2.0 if name in favoured else 1.0 for name in classes]) * patches.present
     mean_loss = 0.0
     for step in range(steps):
-        labels = rng.choice(len(CLASSES), size=batch, p=share / share.sum())
+        labels = rng.choice(len(classes), size=batch, p=share / share.sum())
         levels = np.stack([patches.draw(label) for label in labels]).astype(np.float32)
         net.train()
         inputs = colour(torch.from_numpy(levels), generator)

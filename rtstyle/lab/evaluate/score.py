@@ -209,14 +209,25 @@ class Evaluation:
         steady = [self.render(one.audio, target, 1.0) for target in targets]
         self.report.switching = control.switch_clicks(switched, steady, places, RATE)
 
-    def captured(self, capturing: captures.Capturing, clips: list[Clip], targets: Sequence[str]) -> None:
+    def captured(
+        self, capturing: captures.Capturing, clips: list[Clip], targets: Sequence[str], styles: Sequence[str]
+    ) -> None:
         """Styles captured from ten seconds, on the first clip of each source; those of the trained styles are known. And from
         every input itself, which it ought to come out of as it went in.
         """
         first = {heard.input.instrument: heard for heard in reversed(self.heard)}.values()
         heard = [(one.input, one.verdict) for one in first]
         examples = captures.choose_examples(clips, targets, self.judge, self.plan.seed)
-        table = captures.convert(examples, heard, capturing, self.judge)
+        table = captures.convert(examples, heard, capturing, self.judge, styles)
+        for example in examples:
+            instrument = example.instrument
+            if instrument in INSTRUMENTS or instrument not in styles:
+                continue
+            family = captures.FAMILIES[instrument]
+            for one, verdict in heard:
+                played = self.judge(self.render(one.audio, instrument, 1.0), RATE)
+                figures = played.share(family, verdict.audible), played.probability(family, verdict.audible)
+                table.append(captures.Heard(instrument, family, captures.TRAINED, one.name, *figures))
         names, captured = {one.name for one, _ in heard}, {one.instrument for one in examples}
         for entry in self.report.entries:
             if entry.row == "amount 1" and entry.clip in names and entry.target in captured - {entry.source}:
@@ -224,7 +235,7 @@ class Evaluation:
                 table.append(captures.Heard(entry.target, entry.target, captures.TRAINED, entry.clip, *figures))
         self.report.captured = table
         for one in self.heard:
-            with closing(capturing(one.input.audio)) as player:
+            with closing(capturing(one.input.audio, "")) as player:
                 drift = self.drift(one.input.audio, player(one.input.audio, CAPTURED, 1.0))
             self.report.own.append({"instrument": one.input.instrument, "clip": one.input.name, **drift})
 
@@ -292,7 +303,7 @@ def evaluate_render(
         run.switches(switching, targets)
     if capturing is not None and plan.captures:
         tick(steps, steps, "styles captured from ten seconds")
-        run.captured(capturing, clips, targets)
+        run.captured(capturing, clips, targets, styles)
     run.finish(targets)
     for (_, target), panels in run.pictures.items():
         panels.append(("a real recording of the target", run.real[target][0]))

@@ -10,7 +10,8 @@ import scipy.linalg
 import soxr
 from numpy.typing import NDArray
 
-from rtstyle.lab.evaluate import mel, spectrum
+from rtstyle.dsp import mel
+from rtstyle.lab.evaluate import spectrum
 from rtstyle.lab.evaluate.judge import Judge, Verdict
 
 DIMENSIONS = 12  # of the embedding that Frechet distances see: clips are few, 128 dimensions would be noise

@@ -82,13 +82,14 @@ class DecoderStep(nn.Module):
         return (run_decoder(self.net, styled, style, amount, between, past), *past.kept.values())
 
 
-def _serialise(
+def serialise(
     step: nn.Module,
     arguments: tuple[Tensor, ...],
     inputs: list[str],
     outputs: list[str],
     axes: dict[str, dict[int, str]],
 ) -> bytes:
+    """ONNX bytes of one step. `[control]` axes: by input or output the names of those whose size stays open."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter calls its own TorchScript path deprecated on every call
@@ -127,7 +128,7 @@ def export_graphs(net: Net) -> Graphs:
     between_axes = {name: {0: "frames" if rows == 1 else f"{rows}*frames"} for name, rows, _ in passes}
 
     first_states = {k: torch.zeros_like(v) for k, v in past.kept.items()}
-    encoder = _serialise(
+    encoder = serialise(
         EncoderStep(net, first_states),
         (x, *first_states.values()),
         [source, *(f"state_{k}" for k in first_states)],
@@ -135,7 +136,7 @@ def export_graphs(net: Net) -> Graphs:
         {source: {1: f"{shape.hop}*frames"} if latent else {0: "frames"}, "latent": {0: "frames"}, **between_axes},
     )
     last_states = {k: torch.zeros_like(v) for k, v in later.kept.items()}
-    decoder = _serialise(
+    decoder = serialise(
         DecoderStep(net, last_states, len(rest)),
         (first, style, amount, *rest, *last_states.values()),
         ["styled", "style", "amount", *names, *(f"state_{k}" for k in last_states)],

@@ -1,9 +1,8 @@
-"""Log-mel patches: what the judge looks at."""
+"""Log-mel patches: what a network that names instruments looks at."""
 
 from functools import lru_cache
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 SAMPLE_RATE = 24000
@@ -14,10 +13,11 @@ LOW_HZ, HIGH_HZ = 50.0, 11500.0
 PATCH = 96  # frames: 1.2 s
 STEP = 40  # frames, 0.5 s, between patches when a whole clip is judged
 FLOOR_DB = 70.0  # below the loudest frame of the patch
+AUDIBLE_DB = -60.0  # patches whose loudest frame is below are silence
 
 
-def _hz_to_mel(hz):
-    return 2595.0 * np.log10(1.0 + hz / 700.0)
+def _hz_to_mel(hz: float) -> float:
+    return float(2595.0 * np.log10(1.0 + hz / 700.0))
 
 
 @lru_cache(maxsize=1)
@@ -32,7 +32,7 @@ def filters() -> NDArray[np.float32]:
     empty = weights.sum(axis=1) == 0
     centres = np.clip(np.round(edges[1:-1] * N_FFT / SAMPLE_RATE).astype(int), 0, N_FFT // 2)
     weights[empty, centres[empty]] = 1.0
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
 
 
 def log_mel(audio: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -44,12 +44,27 @@ def log_mel(audio: NDArray[np.float32]) -> NDArray[np.float32]:
     frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::HOP][:count]
     power = np.empty((count, MELS), np.float32)
     for start in range(0, count, 2048):
-        spectrum = scipy.fft.rfft(frames[start : start + 2048] * window, axis=1)
+        spectrum = np.fft.rfft(frames[start : start + 2048] * window, axis=1)
         power[start : start + 2048] = (spectrum.real**2 + spectrum.imag**2) @ filters().T
-    return 10.0 * np.log10(power * (4.0 / window.sum() ** 2) + 1e-12)
+    return np.asarray(10.0 * np.log10(power * (4.0 / window.sum() ** 2) + 1e-12), np.float32)
+
+
+def cut(levels: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """dB levels `(frames, MELS)` as patches, one per STEP: `(patches, PATCH, MELS)`, and which of them are audible.
+
+    What is shorter than a patch is filled up with silence.
+    """
+    if levels.shape[0] < PATCH:
+        levels = np.pad(levels, ((0, PATCH - levels.shape[0]), (0, 0)), constant_values=-120.0)
+    patches = np.lib.stride_tricks.sliding_window_view(levels, PATCH, axis=0)[::STEP].transpose(0, 2, 1)
+    loud = patches.max(axis=2)
+    audible = (np.quantile(loud, 0.6, axis=1) > levels.max() - 40.0) & (loud.max(axis=1) > AUDIBLE_DB)
+    if not audible.any():  # a short or plucked note never fills a patch
+        audible = (loud.max(axis=1) > levels.max() - 20.0) & (loud.max(axis=1) > AUDIBLE_DB)
+    return patches, audible
 
 
 def normalise(patch: NDArray[np.float32]) -> NDArray[np.float32]:
     """dB patches `(..., frames, MELS)` to roughly -1..1: level removed, FLOOR_DB below the peak cut off."""
     peak = patch.max(axis=(-2, -1), keepdims=True)
-    return np.maximum(patch - peak, -FLOOR_DB) / (FLOOR_DB / 2) + 1.0
+    return np.asarray(np.maximum(patch - peak, -FLOOR_DB) / (FLOOR_DB / 2) + 1.0, np.float32)
