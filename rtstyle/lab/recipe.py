@@ -14,9 +14,10 @@ from rtstyle.corpus.pairs import PairCorpus
 from rtstyle.errors import FileError, MissingPartError
 from rtstyle.lab.export.bundle import export_checkpoint, export_tiny
 from rtstyle.lab.recogniser import add_recogniser
-from rtstyle.lab.train.trainer import Plan, Trainer
+from rtstyle.lab.train.trainer import STYLES, Plan, Trainer
 
-ORCHESTRA = {instrument: f"{instrument}/{sections.NAME}" for instrument in sections.PARTS}
+EVERYONE = {instrument: f"{instrument}/{sections.NAME}" for instrument in sections.PARTS}
+ORCHESTRA = {instrument: EVERYONE[instrument] for instrument in STYLES}
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,14 @@ from rtstyle.dsp import mel
 from rtstyle.runtime.fallback import PythonGraph
 
 MOST_PATCHES: Final = 240  # of a recording, spread over the whole of it
+LEAST: Final = 1e-6  # probability, so that no one patch can rule a style out
 
 
 def recognise(bundle: Bundle, audio: NDArray[np.float32]) -> NDArray[np.float64]:
     """Probabilities (S + 1,) that a recording is one of the S trained styles, and at last that it is none. `[control]`
 
-    audio: mono float32 at the model's rate. A bundle without a recogniser knows none. Raises BundleError for one that
-    ONNX Runtime refuses.
+    The geometric mean over the patches. audio: mono float32 at the model's rate. A bundle without a recogniser knows none.
+    Raises BundleError for one that ONNX Runtime refuses.
     """
     count = len(bundle.manifest.styles) + 1
     none = np.zeros(count)
@@ -38,4 +39,5 @@ def recognise(bundle: Bundle, audio: NDArray[np.float32]) -> NDArray[np.float64]
     graph = PythonGraph(bundle.recogniser, str(bundle.path / RECOGNISER), config={})
     given = [("patches", seen.ctypes.data, seen.shape)]
     graph.check(graph.bind(given, [("probabilities", found.ctypes.data, found.shape)]))
-    return np.asarray(found.mean(axis=0, dtype=np.float64))
+    together = np.exp(np.log(found.clip(min=LEAST), dtype=np.float64).mean(axis=0))
+    return np.asarray(together / together.sum())

@@ -219,15 +219,8 @@ class Evaluation:
         heard = [(one.input, one.verdict) for one in first]
         examples = captures.choose_examples(clips, targets, self.judge, self.plan.seed)
         table = captures.convert(examples, heard, capturing, self.judge, styles)
-        for example in examples:
-            instrument = example.instrument
-            if instrument in INSTRUMENTS or instrument not in styles:
-                continue
-            family = captures.FAMILIES[instrument]
-            for one, verdict in heard:
-                played = self.judge(self.render(one.audio, instrument, 1.0), RATE)
-                figures = played.share(family, verdict.audible), played.probability(family, verdict.audible)
-                table.append(captures.Heard(instrument, family, captures.TRAINED, one.name, *figures))
+        others = [style for style in styles if style in captures.FAMILIES and style not in INSTRUMENTS]
+        table += captures.play_styles(others, heard, self.render, self.judge)
         names, captured = {one.name for one, _ in heard}, {one.instrument for one in examples}
         for entry in self.report.entries:
             if entry.row == "amount 1" and entry.clip in names and entry.target in captured - {entry.source}:
