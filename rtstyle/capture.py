@@ -6,9 +6,10 @@ plays.
 
 Another player in another room has other statistics, and what the decoder makes of them may be nobody. So a captured style
 leans on the trained one that the recording is heard as (`rtstyle.runtime.recogniser`): it is one part its own and two parts
-that one. A recording that is heard as none of them is all its own.
+that one. A recording of which it is not clear is all its own.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -107,14 +108,23 @@ def measure_style(bundle: Bundle, audio: NDArray[np.float32], recording: str, li
     mean, std = latent.mean(axis=0), np.sqrt(latent.var(axis=0) + EPSILON)
     likelihood = 1.0
     if like is None:
-        heard = recognise(bundle, audio)
-        best = int(heard.argmax())
-        like, likelihood = [*trained, NONE][best], float(heard[best])
+        like, likelihood = lean_on([*trained, NONE], recognise(bundle, audio))
     if like != NONE:
         voice = trained.index(like)
         mean = OWN * mean + (1.0 - OWN) * bundle.mean[voice]
         std = OWN * std + (1.0 - OWN) * bundle.std[voice]
     return Measured(mean, std, seconds, like, likelihood)
+
+
+def lean_on(ids: Sequence[str], heard: NDArray[np.float64]) -> tuple[str, float]:
+    """The style that is likelier than all others together, else NONE, and its probability. `[any]`
+
+    ids, heard: the trained styles, at last NONE, and what `recognise` says of them; it may be scaled.
+    """
+    best = int(heard.argmax())
+    if 2.0 * heard[best] <= heard.sum():
+        best = len(ids) - 1
+    return ids[best], float(heard[best])
 
 
 def read_recording(file: Path, sample_rate: int) -> NDArray[np.float32]:

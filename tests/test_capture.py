@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rtstyle import paths
 from rtstyle.bundle import Bundle, load_bundle, update_bundle
 from rtstyle.bundle.manifest import PATCH
-from rtstyle.capture import OWN, capture_style
+from rtstyle.capture import OWN, capture_style, lean_on
 from rtstyle.dsp import mel
 from rtstyle.errors import BundleError, FileError
 from rtstyle.params import MAX_STYLES
@@ -179,6 +179,14 @@ def test_the_player_may_know_better(home: Path, listening: Bundle) -> None:
     with pytest.raises(BundleError, match=r"no trained style 'style-9'.*style-"):
         capture_style(deaf, dark, "lost", like="style-9")
     assert not (paths.user_styles("network") / "lost.toml").exists()
+
+
+def test_only_what_is_likelier_than_all_others_together_is_leant_on() -> None:
+    ids = ["a", "b", "none"]
+    assert lean_on(ids, np.array([0.51, 0.4, 0.09])) == ("a", 0.51)
+    assert lean_on(ids, np.array([0.48, 0.4, 0.12])) == ("none", 0.12)
+    assert lean_on(ids, np.array([0.0, 0.4, 0.12]))[0] == "b", "as when a is left out"
+    assert lean_on(ids, np.array([0.1, 0.2, 0.7])) == ("none", 0.7)
 
 
 def test_what_it_leans_on_stays_with_the_style(home: Path, listening: Bundle) -> None:

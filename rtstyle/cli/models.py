@@ -154,7 +154,7 @@ def capture(model: str, recording: Path, *, name: str, like: str | None = None, 
         )
     elif bundle.recogniser is not None:
         print(
-            "It sounds like none of the model's styles; give --like to lean on one all the same, or use rtstyle models learn."
+            "It is not clear which of the model's styles it sounds like; --like names one, `rtstyle models learn` trains."
         )
     print(f"Play it: rtstyle live --model {bundle.name} --style {style.id}")
 

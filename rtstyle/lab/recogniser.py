@@ -3,7 +3,7 @@
     python -m rtstyle.lab.recogniser MODEL CORPUS
 
 The judge's shape and training, on other sounds: clips of the pair corpus, whose libraries the model itself was trained on.
-The recordings that models are judged on are in neither. It never says how well a model plays.
+Libraries that the corpus holds out stay out. It never says how well a model plays.
 """
 
 import argparse
@@ -36,7 +36,7 @@ OTHER = "other"
 CLIPS, SECONDS = 20, 8.0  # of each library
 BEND = 2.0  # semitones by which a clip may be read faster or slower
 TWO_AT_A_TIME = 0.2  # share of the clips with another one of the library at the same time
-STEPS = 2000
+STEPS = 3000
 
 Audio = NDArray[np.float32]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rtstyle.bundle import Bundle, Style, load_bundle
 from rtstyle.bundle.captured import NONE
-from rtstyle.capture import measure_style
+from rtstyle.capture import lean_on, measure_style
 from rtstyle.engine.cells import CELL_OF
 from rtstyle.engine.engine import Engine
 from rtstyle.errors import ParameterError
@@ -72,7 +72,7 @@ class BundleRun:
             ids = [*(style.id for style in bundle.manifest.styles), NONE]
             heard = recognise(bundle, audio)
             heard[ids.index(without)] = 0.0
-            like = ids[int(heard.argmax())] if heard.any() else NONE
+            like, _ = lean_on(ids, heard)
         measured = measure_style(bundle, audio, "the recording", like)
         alone = replace(
             bundle,
