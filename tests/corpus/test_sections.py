@@ -76,6 +76,15 @@ def test_a_section_is_drawn_as_often_as_the_other_libraries_of_its_instrument(sa
     assert ensemble.weights(members).tolist() == [0.25, 0.25, 0.5]
 
 
+def test_a_section_of_another_instrument_plays_more_often_than_its_libraries(saxophones: list[Library]) -> None:
+    (main,) = find_sections(saxophones)
+    tuba = library("tuba", "vsco2", range(30, 60, 6))
+    (section,) = find_sections([tuba])
+    plain, low, high = ensemble.weights([tuba, section, main])
+    assert plain < low < high
+    assert (low / plain, high / plain) == pytest.approx((ensemble.SECTION_WEIGHT, ensemble.MAIN_WEIGHT))
+
+
 def test_a_soloist_is_a_section_and_plays_in_every_performance_and_register(saxophones: list[Library]) -> None:
     pipes = [library("pipe", f"pipe{k}", range(low, low + 20, 4)) for k, low in enumerate((36, 54, 72))]
     members = [*saxophones, *pipes]
