@@ -148,9 +148,9 @@ def capture(model: str, recording: Path, *, name: str, like: str | None = None, 
     verb = "Replaced" if replaced else "Captured"
     print(f"{verb} the style '{style.id}' from {style.seconds:.1f} s of {style.recording}: {file}")
     if style.like != NONE:
-        sure = f"({style.likelihood:.0%} sure)"
+        sure = "as you said" if like else f"{style.likelihood:.0%} sure"
         print(
-            f"It leans on the model's '{style.like}' {sure}; give --like with another of its styles or none to change that."
+            f"It leans on the model's '{style.like}' ({sure}); give --like with another of its styles or none to change that."
         )
     elif bundle.recogniser is not None:
         print(
