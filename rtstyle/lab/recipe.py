@@ -8,11 +8,12 @@ from typing import Annotated
 import cyclopts
 import torch
 
-from rtstyle.bundle import Bundle
+from rtstyle.bundle import Bundle, find_bundle, load_bundle
 from rtstyle.corpus import sections
 from rtstyle.corpus.pairs import PairCorpus
 from rtstyle.errors import FileError, MissingPartError
 from rtstyle.lab.export.bundle import export_checkpoint, export_tiny
+from rtstyle.lab.export.graphs import net_of
 from rtstyle.lab.recogniser import add_recogniser
 from rtstyle.lab.train.trainer import STYLES, Plan, Trainer
 
@@ -33,6 +34,8 @@ class Recipe:
     rate: float = 1.5e-3
     seed: int = 0
     styles: Mapping[str, str] = field(default_factory=lambda: ORCHESTRA)
+    left_out: tuple[str, ...] = ()  # of the styles that training aims at, in the bundle: they did not come out well
+    begin_with: str = ""  # a bundle whose weights training goes on from
 
     def plan(self, corpus: PairCorpus, minutes: float | None = None) -> Plan:
         return Plan(
@@ -94,7 +97,10 @@ def cook(
     pairs = PairCorpus(corpus)
     if checkpoint is None:
         trainer = Trainer(recipe.plan(pairs, minutes), pairs, work, shape=recipe.shape, device=pick_device())
-        trainer.resume()
+        if not trainer.resume() and recipe.begin_with:
+            begun = load_bundle(find_bundle(recipe.begin_with))
+            trainer.begin_with(net_of(begun))
+            trainer.bank.take_neutral(begun.neutral_mean, begun.neutral_std, trainer.device)
         trainer.train(print)
         checkpoint = trainer.checkpoint
     bundle = export_checkpoint(
@@ -104,7 +110,7 @@ def cook(
         name=recipe.name,
         description=recipe.description,
         recipe=f"export/{recipe.name.replace('-', '_')}.py",
-        styles=voices_in(pairs, recipe.styles),
+        styles={name: voice for name, voice in voices_in(pairs, recipe.styles).items() if name not in recipe.left_out},
     )
     return add_recogniser(bundle, pairs, say=print)
 
