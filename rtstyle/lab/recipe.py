@@ -37,6 +37,11 @@ class Recipe:
     left_out: tuple[str, ...] = ()  # of the styles that training aims at, in the bundle: they did not come out well
     begin_with: str = ""  # a bundle whose weights training goes on from
 
+    @property
+    def played(self) -> dict[str, str]:
+        """The styles of the bundle."""
+        return {name: voice for name, voice in self.styles.items() if name not in self.left_out}
+
     def plan(self, corpus: PairCorpus, minutes: float | None = None) -> Plan:
         return Plan(
             self.kind,
@@ -89,7 +94,7 @@ def cook(
     corpus: what `rtstyle corpus build` made. work: folder of the training run, gone on with when it exists.
     """
     if tiny:
-        return export_tiny(recipe.kind, out, name=recipe.name, styles=list(recipe.styles), seed=recipe.seed)
+        return export_tiny(recipe.kind, out, name=recipe.name, styles=list(recipe.played), seed=recipe.seed)
     if corpus is None:
         raise FileError(
             "A bundle is made from a corpus; build one with `rtstyle corpus build FOLDER` and give --corpus FOLDER."
@@ -110,7 +115,7 @@ def cook(
         name=recipe.name,
         description=recipe.description,
         recipe=f"export/{recipe.name.replace('-', '_')}.py",
-        styles={name: voice for name, voice in voices_in(pairs, recipe.styles).items() if name not in recipe.left_out},
+        styles=voices_in(pairs, recipe.played),
     )
     return add_recogniser(bundle, pairs, say=print)
 
