@@ -39,5 +39,5 @@ def recognise(bundle: Bundle, audio: NDArray[np.float32]) -> NDArray[np.float64]
     graph = PythonGraph(bundle.recogniser, str(bundle.path / RECOGNISER), config={})
     given = [("patches", seen.ctypes.data, seen.shape)]
     graph.check(graph.bind(given, [("probabilities", found.ctypes.data, found.shape)]))
-    together = np.exp(np.log(found.clip(min=LEAST), dtype=np.float64).mean(axis=0))
+    together = np.exp(np.log(np.nan_to_num(found).clip(min=LEAST), dtype=np.float64).mean(axis=0))
     return np.asarray(together / together.sum())
