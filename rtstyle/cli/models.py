@@ -108,8 +108,9 @@ def verify(model: str | None = None, *, json: Json = False) -> int:
 def capture(model: str, recording: Path, *, name: str, like: str | None = None, json: Json = False) -> None:
     """Make a style from any recording of at least 3 s, without training.
 
-    It is saved in your own folder and belongs to the model from now on; `rtstyle models forget` takes it away again. The model
-    says which of its own styles the recording sounds like, and the new one leans on that.
+    It is saved in your own folder and belongs to the model from now on; `rtstyle models forget` takes it away again.
+
+    The model says which of its own styles the recording sounds like, and the new one leans on that.
 
     Parameters
     ----------
