@@ -55,9 +55,12 @@ def libraries_of(corpus: PairCorpus, voice: str) -> list[str]:
     instrument, _, library = voice.partition("/")
     if library and library != sections.NAME:
         return [voice]
-    return [
-        name for name in corpus.voices if name.split("/")[0] == instrument and not name.endswith(f"/{sections.NAME}")
-    ]
+    return [name for name in _libraries(corpus) if name.split("/")[0] == instrument]
+
+
+def _libraries(corpus: PairCorpus) -> list[str]:
+    """All voices but the sections, which are made of them."""
+    return [name for name in corpus.voices if not name.endswith(f"/{sections.NAME}")]
 
 
 def make_material(corpus: PairCorpus, styles: Mapping[str, str], seed: int) -> Material:
@@ -78,10 +81,8 @@ def make_material(corpus: PairCorpus, styles: Mapping[str, str], seed: int) -> M
     def levels(audio: Audio) -> NDArray[np.float16]:
         return mel.log_mel(audio).astype(np.float16)
 
-    for library in corpus.voices:
-        if library.endswith(f"/{sections.NAME}"):
-            continue
-        pieces, noise = [], []
+    for library in _libraries(corpus):
+        pieces = []
         for number in range(CLIPS):
             audio = clip(library)
             if rng.random() < TWO_AT_A_TIME:
@@ -89,9 +90,8 @@ def make_material(corpus: PairCorpus, styles: Mapping[str, str], seed: int) -> M
             audio = soxr.resample(augment.recording(audio), SAMPLE_RATE, mel.SAMPLE_RATE)
             pieces.append(levels(audio))
             if number == 0:
-                noise.append(levels(noise_vocoded(audio, rng)))
+                material[OTHER][f"noise of {library}"] = levels(noise_vocoded(audio, rng))
         material[owners.get(library, OTHER)][library] = np.concatenate(pieces)
-        material[OTHER][f"noise of {library}"] = np.concatenate(noise)
     return material
 
 
