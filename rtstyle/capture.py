@@ -7,6 +7,9 @@ plays.
 Another player in another room has other statistics, and what the decoder makes of them may be nobody. So a captured style
 leans on the trained one that the recording is heard as (`rtstyle.runtime.recogniser`): it is one part its own and two parts
 that one. A recording of which it is not clear is all its own.
+
+What the model then makes of the recording itself is darker or brighter than it, by octaves, and so is what it makes of
+others. The style remembers that as a tone, which filters take out behind the model (`rtstyle.dsp.tone`).
 """
 
 from collections.abc import Sequence
@@ -21,13 +24,14 @@ from numba import carray
 from numpy.typing import NDArray
 
 from rtstyle import paths
-from rtstyle.bundle import Bundle
+from rtstyle.bundle import Bundle, Style
 from rtstyle.bundle.captured import NONE, CapturedStyle, save_captured
+from rtstyle.dsp import tone
 from rtstyle.dsp.adain import EPSILON
 from rtstyle.dsp.jit import kernel
 from rtstyle.dsp.pointers import float32_at, int64_at
 from rtstyle.errors import BundleError, FileError, RtstyleError, did_you_mean
-from rtstyle.params import MAX_STYLES
+from rtstyle.params import MAX_STYLES, TONE_BANDS
 from rtstyle.runtime import layout as at
 from rtstyle.runtime.model import OK, LoadedModel, load_model, run_model
 from rtstyle.runtime.recogniser import recognise
@@ -35,18 +39,21 @@ from rtstyle.runtime.recogniser import recognise
 MIN_SECONDS: Final = 3.0  # of a recording
 MIN_ACTIVE_SECONDS: Final = 1.0  # of sound in it
 MAX_SECONDS: Final = 600.0  # of a recording; what comes later is not listened to
+TONE_SECONDS: Final = 30.0  # of a recording that are played to hear how it comes out
+LOWEST_DB, HIGHEST_DB = -12.0, 6.0  # of a tone
 OWN: Final = 1.0 / 3.0  # of a captured style where it leans on a trained one
 
 
 @dataclass(frozen=True)
 class Measured:
-    """The style of a recording: statistics (C,), the seconds of sound behind them, and what it leans on.
+    """The style of a recording: statistics (C,), its tone in dB (TONE_BANDS,), the seconds of sound, and what it leans on.
 
     like: id of the trained style, or NONE. likelihood: the recogniser's probability of it, 1 where the user said so.
     """
 
     mean: NDArray[np.float64]
     std: NDArray[np.float64]
+    tone: NDArray[np.float64]
     seconds: float
     like: str
     likelihood: float
@@ -75,6 +82,7 @@ def capture_style(bundle: Bundle, recording: str | Path, name: str, like: str | 
         seconds=round(measured.seconds, 3),
         mean=tuple(measured.mean.tolist()),
         std=tuple(measured.std.tolist()),
+        tone=tuple(round(gain, 2) for gain in measured.tone.tolist()),
         like=measured.like,
         likelihood=round(measured.likelihood, 4),
     )
@@ -113,7 +121,25 @@ def measure_style(bundle: Bundle, audio: NDArray[np.float32], recording: str, li
         voice = trained.index(like)
         mean = OWN * mean + (1.0 - OWN) * bundle.mean[voice]
         std = OWN * std + (1.0 - OWN) * bundle.std[voice]
-    return Measured(mean, std, seconds, like, likelihood)
+    plain = bundle.alone(Style("captured", "Captured", "captured"), mean, std, np.zeros(TONE_BANDS))
+    return Measured(mean, std, measure_tone(plain, audio), seconds, like, likelihood)
+
+
+def measure_tone(bundle: Bundle, audio: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Gains in dB, (TONE_BANDS,), that a recording has over what the bundle's first style makes of it. `[control]`
+
+    audio: mono float32 at the model's rate, of which the first TONE_SECONDS count. Bands are lifted less than they are
+    lowered: where the model plays hardly anything, there is little but noise to be lifted.
+    """
+    model = load_model(bundle)
+    try:
+        heard = audio[: int(TONE_SECONDS * bundle.sample_rate) // model.hop * model.hop]
+        played = tone.balance(model.step(heard, model.controls()), bundle.sample_rate)
+    finally:
+        model.close()
+    lacking = tone.balance(heard, bundle.sample_rate) - played
+    lacking -= np.average(lacking, weights=10.0 ** (played / 10.0))  # the loudness stays
+    return tone.fit(np.clip(lacking, LOWEST_DB, HIGHEST_DB), bundle.sample_rate)
 
 
 def lean_on(ids: Sequence[str], heard: NDArray[np.float64]) -> tuple[str, float]:

@@ -1,18 +1,20 @@
 """Captured styles: the statistics are those of the encoder while it listens, and bad recordings say why."""
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+import tomli_w
 from numpy.typing import NDArray
 
 from rtstyle import paths
 from rtstyle.bundle import Bundle, load_bundle, update_bundle
 from rtstyle.bundle.manifest import PATCH
-from rtstyle.capture import OWN, capture_style, lean_on
-from rtstyle.dsp import mel
+from rtstyle.capture import HIGHEST_DB, LOWEST_DB, OWN, capture_style, lean_on, measure_tone
+from rtstyle.dsp import mel, tone
 from rtstyle.errors import BundleError, FileError
 from rtstyle.params import MAX_STYLES
 from rtstyle.runtime.model import load_model
@@ -22,6 +24,7 @@ from tests.fixtures_bundles import (
     SAMPLE_RATE,
     make_identity_bundle,
     make_network_bundle,
+    rewritten,
     tilt_recogniser,
 )
 
@@ -187,6 +190,54 @@ def test_only_what_is_likelier_than_all_others_together_is_leant_on() -> None:
     assert lean_on(ids, np.array([0.48, 0.4, 0.12])) == ("none", 0.12)
     assert lean_on(ids, np.array([0.0, 0.4, 0.12]))[0] == "b", "as when a is left out"
     assert lean_on(ids, np.array([0.1, 0.2, 0.7])) == ("none", 0.7)
+
+
+def test_what_the_model_colours_is_taken_out_within_limits(home: Path) -> None:
+    """A model that only colours: its tone, turned round, but never louder than HIGHEST_DB nor softer than LOWEST_DB."""
+    identity = make_identity_bundle(home / "identity", "latent")
+    centres = np.array(tone.CENTRES_HZ)
+
+    def taken_out(colour: list[float], audio: NDArray[np.float32]) -> NDArray[np.float64]:
+        own = tone.fit(np.array(colour), SAMPLE_RATE)
+        model = rewritten(identity, tone=np.tile(own, (len(identity.styles), 1)).astype(np.float32))
+        return tone.response_db(measure_tone(model, audio[:, 0]), SAMPLE_RATE, centres)
+
+    little = [0.0, 2.4, 4.8, 2.4, 0.0, -2.4, -4.8, -4.8]
+    found = taken_out(little, noise(4.0))
+    assert (found - found[4])[:7] == pytest.approx(-np.array(little[:7]), abs=0.8)
+    assert taken_out([0.0] * 3 + [20.0] + [0.0] * 4, noise(4.0)).max() == pytest.approx(HIGHEST_DB, abs=0.2)
+    assert taken_out([0.0] * 5 + [20.0] * 3, tilted(False)).min() == pytest.approx(LOWEST_DB, abs=0.2)
+
+
+def test_a_tone_stays_with_its_style_and_trained_ones_have_none(home: Path) -> None:
+    bundle = make_network_bundle(home / "network")
+    style = capture_style(bundle, record(home, tilted(True)), "mine")
+    again = load_bundle(bundle.path)
+    assert np.abs(style.tone).max() > 0.1
+    assert again.tone[again.style_index("mine")] == pytest.approx(style.tone, abs=1e-4)
+    assert not again.tone[: len(bundle.styles)].any()
+
+
+def test_a_style_that_was_kept_without_a_tone_has_none(home: Path) -> None:
+    bundle = make_network_bundle(home / "network")
+    capture_style(bundle, record(home, noise(3.0)), "old")
+    file = paths.user_styles("network") / "old.toml"
+    kept = tomllib.loads(file.read_text())
+    del kept["tone"]
+    file.write_text(tomli_w.dumps(kept))
+    again = load_bundle(bundle.path)
+    assert not again.notes and not again.tone.any()
+
+
+@pytest.mark.parametrize("gains", [[0.0] * 7, [0.0] * 9, [0.0] * 7 + [41.0], [0.0] * 7 + [float("nan")], "loud"])
+def test_a_tone_that_is_none_is_noted_and_passed_over(home: Path, gains: Any) -> None:
+    bundle = make_network_bundle(home / "network")
+    capture_style(bundle, record(home, noise(3.0)), "bad")
+    file = paths.user_styles("network") / "bad.toml"
+    file.write_text(tomli_w.dumps({**tomllib.loads(file.read_text()), "tone": gains}))
+    again = load_bundle(bundle.path)
+    assert len(again.styles) == len(bundle.styles)
+    assert "bad.toml" in again.notes[0] and "capture it again" in again.notes[0]
 
 
 def test_what_it_leans_on_stays_with_the_style(home: Path, listening: Bundle) -> None:

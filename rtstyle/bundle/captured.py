@@ -17,12 +17,20 @@ from numpy.typing import NDArray
 
 from rtstyle import paths
 from rtstyle.errors import BundleError, did_you_mean
+from rtstyle.params import TONE_BANDS
 
 SCHEMA: Final = 1
 ID_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,47}$"
 NONE: Final = "none"  # in the place of a trained style, where a recording is like none of them
 _MAX_BYTES: Final = 1 << 20
 
+NO_TONE: Final = (0.0,) * TONE_BANDS
+LOUDEST_DB: Final = 40.0  # of a filter's gain in a file: far beyond what is ever measured
+
+_Tone = Annotated[
+    tuple[Annotated[float, msgspec.Meta(ge=-LOUDEST_DB, le=LOUDEST_DB)], ...],
+    msgspec.Meta(min_length=TONE_BANDS, max_length=TONE_BANDS),
+]
 _Statistics = Annotated[tuple[float, ...], msgspec.Meta(min_length=1, max_length=1024)]
 
 
@@ -36,6 +44,7 @@ class CapturedStyle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: Annotated[float, msgspec.Meta(gt=0)]  # of active sound that the statistics come from
     mean: _Statistics
     std: _Statistics
+    tone: _Tone = NO_TONE  # gains in dB of peaking filters an octave apart, from 125 Hz up
     like: str = NONE  # id of the trained style that it leans on
     likelihood: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0  # of that; 1 where the user said so
     schema: int = SCHEMA

@@ -1,8 +1,9 @@
 """A checked bundle in memory."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +28,11 @@ class Golden:
 class Bundle:
     """A checked bundle. Its graphs are held in memory, so that the folder may go away while it plays. `[control]`
 
-    styles, mean, std: the trained styles, then the user's captured ones; mean and std float32 (S, C). neutral_mean,
-    neutral_std: float32 (C,), the prior of the running statistics. parameters: the table for this bundle, by id. notes:
-    sentences about captured styles that had to be passed over. recogniser: a graph that names the trained styles, if any.
+    styles, mean, std: the trained styles, then the user's captured ones; mean and std float32 (S, C). tone: float32
+    (S, TONE_BANDS), gains in dB of the filters that the styles are heard through (`dsp.tone`), 0 for trained ones.
+    neutral_mean, neutral_std: float32 (C,), the prior of the running statistics. parameters: the table for this bundle, by
+    id. notes: sentences about captured styles that had to be passed over. recogniser: a graph that names the trained styles,
+    if any.
     """
 
     path: Path
@@ -37,6 +40,7 @@ class Bundle:
     styles: tuple[Style, ...]
     mean: NDArray[np.float32]
     std: NDArray[np.float32]
+    tone: NDArray[np.float32]
     neutral_mean: NDArray[np.float32]
     neutral_std: NDArray[np.float32]
     encoder: bytes
@@ -45,6 +49,11 @@ class Bundle:
     parameters: Mapping[str, Parameter]
     notes: tuple[str, ...] = ()
     recogniser: bytes | None = None
+
+    def alone(self, style: Style, mean: NDArray[Any], std: NDArray[Any], tone: NDArray[Any]) -> "Bundle":
+        """The same bundle with `style` as its only one: float (C,), (C,) and (TONE_BANDS,)."""
+        mean, std, tone = (row[None].astype(np.float32) for row in (mean, std, tone))
+        return replace(self, styles=(style,), mean=mean, std=std, tone=tone)
 
     @property
     def name(self) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtstyle import paths
-from rtstyle.bundle.captured import load_captured
+from rtstyle.bundle.captured import NO_TONE, load_captured
 from rtstyle.bundle.content import Bundle, Golden
 from rtstyle.bundle.contract import check_graph, check_recogniser
 from rtstyle.bundle.manifest import (
@@ -88,6 +88,7 @@ def load_bundle(path: str | Path, *, verify: bool = True) -> Bundle:
         styles=styles,
         mean=np.concatenate([arrays["mean"], *(style.statistics()[0][None] for style in fitting)]),
         std=np.concatenate([arrays["std"], *(style.statistics()[1][None] for style in fitting)]),
+        tone=np.array([NO_TONE] * len(manifest.styles) + [style.tone for style in fitting], np.float32),
         neutral_mean=arrays["neutral_mean"],
         neutral_std=arrays["neutral_std"],
         encoder=kept[ENCODER],

@@ -25,6 +25,7 @@ def search(
     workers: int = 1,
     threads: int = 1,
     device: Literal["auto", "cpu", "cuda"] = "cpu",
+    begin_with: str | None = None,
     storage: str | None = None,
     ray: str | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
@@ -45,7 +46,7 @@ def search(
         Folder of recordings to score with, of which those that `rtstyle evaluate` judges by are left out; lines of the
         corpus when not given.
     kind
-        Family of the networks.
+        Family of the networks; with BEGIN_WITH that of the bundle.
     over
         What is chosen, for instance front norm rate; everything that the family has when not given.
     trials
@@ -62,6 +63,9 @@ def search(
         Threads of each trial.
     device
         Where to train.
+    begin_with
+        Bundle, by name or folder, around whose network the search goes: trials begin with its weights in every layer that
+        keeps its size, the first one is that network itself, and discriminators play along only where chosen.
     storage
         URL of a database that keeps the study instead of OUT/journal.log, for instance sqlite:///study.db.
     ray
@@ -78,6 +82,8 @@ def search(
             f"minutes {minutes}, trials {trials}, batch {batch} and threads {threads} must be positive, "
             f"and workers {workers} a number or 0."
         )
+    from rtstyle.bundle import find_bundle, load_bundle
+    from rtstyle.lab.export.graphs import net_of
     from rtstyle.lab.recipe import pick_device
     from rtstyle.lab.search import report
     from rtstyle.lab.search.space import space
@@ -89,11 +95,19 @@ def search(
     out.mkdir(parents=True, exist_ok=True)
     heard = recordings.resolve() if recordings else None
     where = pick_device(device)
-    score = TrainAndListen(corpus.resolve(), out / "trials", minutes, batch, seed, threads, where, heard)
+    family: str = kind
+    begun, shape, weights = None, None, None
+    if begin_with is not None:
+        begun = find_bundle(begin_with).resolve()
+        bundle = load_bundle(begun)
+        family, shape, weights = bundle.kind, net_of(bundle).shape.as_dict(), bundle.manifest.files["decoder.onnx"]
+    around = space(family, over, shape)
+    score = TrainAndListen(corpus.resolve(), out / "trials", minutes, batch, seed, threads, where, heard, begun)
     place = storage or str(out / "journal.log")
-    conditions = {"minutes": minutes, "batch": batch, "scored": "recordings" if recordings else "corpus"}
+    scored = "recordings" if recordings else "corpus"
+    conditions = {"minutes": minutes, "batch": batch, "scored": scored, "weights": weights}
     for trial in run_study(
-        space(kind, over), score, place, trials=trials, seed=seed, workers=workers, ray=ray, conditions=conditions
+        around, score, place, trials=trials, seed=seed, workers=workers, ray=ray, conditions=conditions
     ):
         values = "  ".join(f"{value:.3f}" for value in trial.values or ())
         console.print(f"trial {trial.number}: {trial.state.name.lower()}  {values}")
@@ -104,7 +118,7 @@ def search(
     if json:
         emit_json({"folder": str(out), "best": best})
         return
-    head = ("trial", *OBJECTIVES, *(name for name in space(kind, over).choices))
+    head = ("trial", *OBJECTIVES, *around.choices)
     print(table([[_short(row.get(name)) for name in head] for row in best], head=head))
 
 

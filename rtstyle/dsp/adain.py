@@ -63,6 +63,26 @@ def observe(state: Any, z: Any, memory_frames: float) -> None:
 
 
 @kernel
+def mix_rows(rows: Any, weights: Any, mixed: Any) -> bool:
+    """mixed, float32[C], becomes the mean of rows, float32[S, C], by weights as in `mix_targets`; False if it stays. `[audio]`"""
+    styles, width = rows.shape
+    total = np.float32(0.0)
+    for s in range(styles):
+        if weights[s] > 0.0:
+            total += weights[s]
+    if not (total > 0.0 and np.isfinite(total)):
+        return False
+    for c in range(width):
+        mixed[c] = np.float32(0.0)
+    for s in range(styles):
+        if weights[s] > 0.0:
+            weight = weights[s] / total
+            for c in range(width):
+                mixed[c] += weight * rows[s, c]
+    return True
+
+
+@kernel
 def mix_targets(means: Any, deviations: Any, weights: Any, target: Any) -> bool:
     """Mix the styles' statistics by convex weights. `[audio]`
 
@@ -70,22 +90,8 @@ def mix_targets(means: Any, deviations: Any, weights: Any, target: Any) -> bool:
     scaled to sum to 1. target: float32[2 C], overwritten with mean then std unless all weights are 0. Returns True if
     it was written.
     """
-    styles, channels = means.shape
-    total = np.float32(0.0)
-    for s in range(styles):
-        if weights[s] > 0.0:
-            total += weights[s]
-    if not (total > 0.0 and np.isfinite(total)):
-        return False
-    for i in range(2 * channels):
-        target[i] = np.float32(0.0)
-    for s in range(styles):
-        if weights[s] > 0.0:
-            weight = weights[s] / total
-            for c in range(channels):
-                target[c] += weight * means[s, c]
-                target[channels + c] += weight * deviations[s, c]
-    return True
+    channels = means.shape[1]
+    return mix_rows(means, weights, target[:channels]) and mix_rows(deviations, weights, target[channels:])
 
 
 @kernel

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtstyle.bundle.content import Bundle
-from rtstyle.dsp import adain, excitation, front
+from rtstyle.dsp import adain, excitation, front, tone
 from rtstyle.dsp.denormals import floating_point_mode, restore_mode
 from rtstyle.errors import RtstyleError
 from rtstyle.runtime import layout as at
@@ -163,6 +163,10 @@ def _load(bundle: Bundle, device: str, threads: int, prefer: str, levels: int) -
     memory.keep(at.PRIOR, np.concatenate([bundle.neutral_mean, bundle.neutral_std]).astype(np.float32))
     memory.keep(at.MEANS, bundle.mean.astype(np.float32))
     memory.keep(at.DEVIATIONS, bundle.std.astype(np.float32))
+    memory.numbers({at.TONED: int(bundle.tone.any())})
+    memory.keep(at.TONES, bundle.tone.astype(np.float32))
+    memory.zeros(at.TONE, (tone.BANDS,), np.float32)
+    memory.keep(at.FILTERS, tone.new_state())
     rate = bundle.sample_rate / hop
     memory.keep(at.SPANS, np.asarray([bundle.adain.prior_seconds * rate, bundle.adain.memory_seconds * rate]))
     for slot in (at.CLEAN, at.PULSES):

@@ -1,6 +1,6 @@
 """One step of a loaded model, compiled: hops in, hops out.
 
-    x -> analyse_hops | stack_hops -> encoder -> AdaIN -> decoder -> synthesise_hops | copy_hops -> y
+    x -> analyse_hops | stack_hops -> encoder -> AdaIN -> decoder -> synthesise_hops | copy_hops -> tone -> y
                                          \\--- pass-throughs ---^
 
 A call is cut into 2^k hops, largest first, since for those the graphs' tensors are bound. The encoder's pass-throughs
@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numba import carray
 
-from rtstyle.dsp import adain, front
+from rtstyle.dsp import adain, front, tone
 from rtstyle.dsp.denormals import flush_denormals, restore_mode
 from rtstyle.dsp.jit import kernel
 from rtstyle.dsp.pointers import float32_at, float64_at, int64_at
@@ -72,6 +72,8 @@ def run_model(table: Any, controls: Any, x: Any, y: Any, frames: int) -> int:
                 synthesise_hops(table, y_now, hops)
             else:
                 copy_hops(table, y_now, hops)
+            if table[at.TONED] != 0:
+                tone.colour(carray(float64_at(table[at.FILTERS]), (tone.SIZE,)), y_now)
             if not _all_finite(y_now):
                 code = ERROR_NOT_FINITE
         done += hops
@@ -96,6 +98,7 @@ def reset_model(table: Any) -> None:
     statistics = carray(float64_at(table[at.STATISTICS]), (1 + 2 * channels,))
     spans = carray(float64_at(table[at.SPANS]), (2,))
     adain.reset(statistics, carray(float32_at(table[at.PRIOR]), (2 * channels,)), spans[0])
+    tone.reset(carray(float64_at(table[at.FILTERS]), (tone.SIZE,)))
     reset_entry(table)
     if table[at.KIND] == at.SPECTRAL:
         reset_spectral(table)
@@ -125,7 +128,20 @@ def _set_style(table: Any, controls: Any) -> Any:
         for i in range(2 * channels):
             style[i] = prior[i]
     carray(float32_at(table[at.AMOUNT]), (1,))[0] = amount
+    if table[at.TONED] != 0:
+        _set_tone(table, controls, amount)
     return amount
+
+
+@kernel
+def _set_tone(table: Any, controls: Any, amount: Any) -> None:
+    """Tune the filters for this call: to the tones of the styles as these are mixed, as far as `amount` goes."""
+    now = carray(float32_at(table[at.TONE]), (tone.BANDS,))
+    tones = carray(float32_at(table[at.TONES]), (table[at.STYLES], tone.BANDS))
+    mixed = adain.mix_rows(tones, controls[1:], now)
+    for band in range(tone.BANDS):
+        now[band] = now[band] * amount if mixed else np.float32(0.0)
+    tone.tune(carray(float64_at(table[at.FILTERS]), (tone.SIZE,)), now, np.float64(table[at.SAMPLE_RATE]))
 
 
 @kernel

@@ -16,6 +16,7 @@ import torch
 from optuna.distributions import IntDistribution
 from optuna.trial import TrialState
 
+from rtstyle.bundle import find_bundle, load_bundle
 from rtstyle.cli.app import run
 from rtstyle.corpus import soundfont
 from rtstyle.corpus.build import Plan as CorpusPlan
@@ -23,14 +24,15 @@ from rtstyle.corpus.build import build
 from rtstyle.errors import BundleError, ParameterError
 from rtstyle.lab.evaluate.inputs import Input
 from rtstyle.lab.export.bundle import export_tiny
+from rtstyle.lab.export.graphs import net_of
 from rtstyle.lab.nets.latent import LatentShape
 from rtstyle.lab.nets.normalisation import NORMS
-from rtstyle.lab.nets.spectral import SpectralShape
+from rtstyle.lab.nets.spectral import SpectralNet, SpectralShape
 from rtstyle.lab.search import study as studies
 from rtstyle.lab.search.report import front, write_report
-from rtstyle.lab.search.space import CHOICES, FRONTS, Candidate, Space, candidate, space
+from rtstyle.lab.search.space import CHOICES, FRONTS, RESIZING, Candidate, Space, candidate, space
 from rtstyle.lab.search.study import Scores, counted, fail_the_dead, open_study, run_study
-from rtstyle.lab.search.trial import _Watch, corpus_inputs, listen
+from rtstyle.lab.search.trial import _Watch, corpus_inputs, grafted, listen
 from rtstyle.lab.train.batches import Batches
 from rtstyle.lab.train.trainer import Plan, Trainer
 from tests.corpus.tones import RATE, tone, write_library
@@ -162,6 +164,48 @@ def test_choices_can_be_narrowed_and_unknown_ones_are_named() -> None:
         space("spectral", ["nrom"])
 
 
+@pytest.mark.parametrize("name", ["orchestra-spectral", "orchestra-latent", "orchestra-wide"])
+def test_a_search_around_what_ships_begins_with_it(name: str, tmp_path: Path) -> None:
+    bundle = load_bundle(find_bundle(name))
+    shape = net_of(bundle).shape
+    around = space(bundle.kind, base=shape.as_dict())
+    with pytest.raises(ParameterError, match="trained network"):
+        space(bundle.kind, [RESIZING[bundle.kind == "latent"]], shape.as_dict())
+    shapes: list[dict[str, int | str]] = []
+
+    def noted(candidate: Candidate, number: int, report: Report) -> Scores:
+        shapes.append(candidate.shape)
+        return Scores(0.1, 0.5, 0.2)
+
+    place = str(tmp_path / "journal.log")
+    for trials in (1, 3):  # also when it is gone on with: the network is there once
+        list(run_study(around, noted, place, trials=trials))
+        assert len(shapes) == trials
+    assert shapes[0] == shape.as_dict()
+    assert shapes[1] != shapes[0] != shapes[2]
+    for chosen, value in around.of_base.items():
+        assert around.choices[chosen]._contains(around.choices[chosen].to_internal_repr(value)), chosen
+
+
+def test_a_graft_keeps_what_fits_and_only_that() -> None:
+    small = {"channels": 16, "latent": 8, "style": 8, "units": 1}
+    trained = SpectralNet(SpectralShape(**small))
+    for shape, fresh in (
+        ({}, set()),
+        ({"norm": "layer"}, {"norm", "expanded", "convolved"}),
+        ({"units": 2}, {"units.1"}),
+        (FRONTS["constant-q"], None),
+    ):
+        net = SpectralNet(SpectralShape(**{**small, **shape}))
+        before = {name: value.clone() for name, value in net.state_dict().items()}
+        own = trained.state_dict()
+        for name, value in grafted(trained, net).state_dict().items():
+            fits = name in own and own[name].shape == value.shape
+            assert torch.equal(value, own[name] if fits else before[name]), name
+            if fresh is not None:
+                assert fits != any(part in name for part in fresh), name
+
+
 def test_the_report_lists_all_trials_and_draws_the_front(tmp_path: Path) -> None:
     place = str(tmp_path / "journal.log")
     list(run_study(ONE, partial(losing, [1.0, 1.0, 1.0, 1.0, 2.0, 1.0]), place, trials=6))
@@ -238,7 +282,15 @@ def test_a_search_trains_exports_and_scores(
     assert best["parameters"] > 100_000
     assert 0.0 <= best["judge"] <= 1.0
     assert (tmp_path / "study" / "trials.csv").is_file()
-    assert (tmp_path / "study" / "trials" / "0000" / "bundle" / "bundle.toml").is_file()
+    trained = tmp_path / "study" / "trials" / "0000" / "bundle"
+    assert (trained / "bundle.toml").is_file()
+    around = ["search", str(tmp_path / "around"), *words]
+    assert run([*around, "--trials", "1", "--begin-with", str(trained)]) == 0
+    (again,) = json.loads(capsys.readouterr().out)["best"]
+    assert again["norm"] == best["norm"]
+    assert again["parameters"] == best["parameters"]
+    assert run([*around, "--trials", "2"]) == 1  # the same study from random weights would be another one
+    assert "weights" in capsys.readouterr().err
 
 
 def test_a_search_without_a_corpus_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,15 +6,33 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rtstyle.bundle import Bundle
+from rtstyle.dsp import tone
+from rtstyle.params import TONE_BANDS
 from rtstyle.runtime.model import LoadedModel, load_model
 from tests.contract import noise_signal, verify_streaming
-from tests.fixtures_bundles import make_identity_bundle, make_network_bundle
+from tests.fixtures_bundles import make_identity_bundle, make_network_bundle, rewritten
 
-MODELS = ["spectral-identity", "latent-identity", "latent-delay", "spectral-network", "latent-network"]
+KINDS = ("spectral", "latent")
+MODELS = [
+    "spectral-identity",
+    "latent-identity",
+    "latent-delay",
+    *(f"{k}-{w}" for k in KINDS for w in ("network", "toned")),
+]
+
+
+def toned(bundle: Bundle) -> Bundle:
+    """The bundle with a tone for every style but the first."""
+    tone = np.random.default_rng(4).uniform(-12.0, 6.0, (len(bundle.styles), TONE_BANDS)).astype(np.float32)
+    tone[0] = 0.0
+    return rewritten(bundle, tone=tone)
 
 
 def make(folder: Path, model: str, prefer: str = "native") -> LoadedModel:
     kind, what = model.split("-")
+    if what == "toned":
+        return load_model(toned(make_network_bundle(folder / model, kind)), prefer=prefer)
     if what == "network":
         return load_model(make_network_bundle(folder / model, kind), prefer=prefer)
     return load_model(make_identity_bundle(folder / model, kind, delay=107 if what == "delay" else 0), prefer=prefer)
@@ -28,7 +46,7 @@ def model(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LoadedMode
 
 
 def test_every_model_keeps_the_streaming_contract(model: LoadedModel) -> None:
-    network = model.name == "network"
+    network = model.name.endswith(("network", "toned"))
     controls = model.controls(style=1, amount=0.7)
     verify_streaming(
         lambda x: model.step(x, controls),
@@ -62,9 +80,37 @@ def test_native_and_python_sessions_agree_to_the_last_bit(kind: str, tmp_path: P
 
 @pytest.mark.parametrize("kind", ["spectral", "latent"])
 def test_poison_in_memory_that_is_written_before_it_is_read_never_leaks(kind: str, tmp_path: Path) -> None:
-    model = make(tmp_path, f"{kind}-network")
+    model = make(tmp_path, f"{kind}-toned")
     x = noise_signal(100 * model.hop)
-    wanted = model.step(x, model.controls())
+    wanted = model.step(x, model.controls(1))
     model.poison()
     model.reset()
-    assert np.array_equal(model.step(x, model.controls()), wanted)
+    assert np.array_equal(model.step(x, model.controls(1)), wanted)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_tone_is_heard_behind_the_model_as_far_as_style_and_amount_go(kind: str, tmp_path: Path) -> None:
+    bundle = make_network_bundle(tmp_path / "network", kind)
+    plain, coloured = load_model(bundle), load_model(toned(bundle))
+    gains = toned(bundle).tone
+    x = noise_signal(200 * plain.hop)
+
+    def play(model: LoadedModel, *weights: float, amount: float = 1.0) -> np.ndarray:
+        controls = model.controls(amount=amount)
+        controls[1 : 1 + len(weights)] = weights
+        model.reset()
+        return model.step(x, controls)
+
+    def behind(y: np.ndarray, gains: np.ndarray) -> np.ndarray:
+        state = tone.new_state()
+        tone.tune(state, gains.astype(np.float32), float(bundle.sample_rate))
+        tone.colour(state, y)
+        return y
+
+    assert np.array_equal(play(coloured, 1.0, 0.0), play(plain, 1.0, 0.0))
+    assert np.array_equal(play(coloured, 0.0, 1.0, amount=0.0), play(plain, 0.0, 1.0, amount=0.0))
+    whole = behind(play(plain, 0.0, 1.0), gains[1])
+    assert np.array_equal(play(coloured, 0.0, 1.0), whole)
+    assert np.abs(whole - play(plain, 0.0, 1.0)).max() > 1e-3
+    half = behind(play(plain, 1.0, 3.0, amount=0.5), 0.5 * 0.75 * gains[1])
+    assert play(coloured, 1.0, 3.0, amount=0.5) == pytest.approx(half, abs=1e-5)

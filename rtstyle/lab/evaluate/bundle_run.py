@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,12 +73,8 @@ class BundleRun:
             heard[ids.index(without)] = 0.0
             like, _ = lean_on(ids, heard)
         measured = measure_style(bundle, audio, "the recording", like)
-        alone = replace(
-            bundle,
-            styles=(Style(CAPTURED, "Captured", "captured"),),
-            mean=measured.mean[None].astype(np.float32),
-            std=measured.std[None].astype(np.float32),
-        )
+        style = Style(CAPTURED, "Captured", "captured")
+        alone = bundle.alone(style, measured.mean, measured.std, measured.tone)
         run = BundleRun(alone, block=FILE_BLOCK)
         run.leans = "" if measured.like == NONE else measured.like
         return run

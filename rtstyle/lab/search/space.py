@@ -1,7 +1,7 @@
 """What a study may choose: networks and trainings of one family, each choice by name with its range."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from optuna.distributions import (
@@ -12,17 +12,19 @@ from optuna.distributions import (
 )
 from optuna.trial import BaseTrial
 
+from rtstyle.dsp.description import CONSTANT_Q, STFT
 from rtstyle.errors import ParameterError, did_you_mean
 from rtstyle.lab.nets.normalisation import NORMS
 from rtstyle.lab.nets.spectral import BRANCHES, scaled
 
 #: Front ends of the spectral family: what each puts into the shape of a network.
 FRONTS: Mapping[str, Mapping[str, int | str]] = {
-    "stft-1024-64": {"n_fft": 1024, "hop": 64},
-    "stft-1024-128": {"n_fft": 1024, "hop": 128},
-    "stft-2048-128": {"n_fft": 2048, "hop": 128},
-    "constant-q": {"analysis": "constant-q"},
+    "stft-1024-64": {"n_fft": 1024, "hop": 64, "analysis": STFT},
+    "stft-1024-128": {"n_fft": 1024, "hop": 128, "analysis": STFT},
+    "stft-2048-128": {"n_fft": 2048, "hop": 128, "analysis": STFT},
+    "constant-q": {"n_fft": 1024, "hop": 64, "analysis": CONSTANT_Q},
 }
+RESIZING = ("phi", "channels")  # choices after which no layer has the size it had
 
 TRAINING: Mapping[str, BaseDistribution] = {
     "rate": FloatDistribution(5e-4, 5e-3, log=True),
@@ -37,7 +39,7 @@ CHOICES: Mapping[str, Mapping[str, BaseDistribution]] = {
         "norm": CategoricalDistribution(NORMS),
         "phi": FloatDistribution(-4.0, 2.0, step=0.5),  # compound scaling: a sixteenth to four times the arithmetic
         "latent": IntDistribution(32, 160, step=32),
-        "units": IntDistribution(1, 4),
+        "units": IntDistribution(1, 6),
         **TRAINING,
     },
     "latent": {
@@ -67,19 +69,35 @@ class Space:
 
     kind: str
     choices: Mapping[str, BaseDistribution]
+    base: Mapping[str, int | str] = field(default_factory=dict)  # shape of what is not chosen, if not the family's own
 
     def draw(self, trial: BaseTrial) -> Candidate:
         """Let the sampler of a trial choose. `[control]`"""
-        return candidate(self.kind, {name: _suggest(trial, name, among) for name, among in self.choices.items()})
+        drawn = candidate(self.kind, {name: _suggest(trial, name, among) for name, among in self.choices.items()})
+        return replace(drawn, shape={**self.base, **drawn.shape})
+
+    @property
+    def of_base(self) -> dict[str, Any]:
+        """The choices that lead to the shape `base`; those of training, of which it says nothing, are not among them. `[any]`"""
+        said: dict[str, Any] = {name: value for name, value in self.base.items() if name in self.choices}
+        for name, front in FRONTS.items():
+            if "front" in self.choices and front.items() <= self.base.items():
+                said["front"] = name
+        return said
 
 
-def space(kind: str, over: Sequence[str] = ()) -> Space:
-    """The space of a family over the named choices, or over all of them. Raises ParameterError for others. `[control]`"""
-    choices = CHOICES[kind]
+def space(kind: str, over: Sequence[str] = (), base: Mapping[str, int | str] | None = None) -> Space:
+    """The space of a family over the named choices, or over all of them. `[control]`
+
+    base: the shape of a trained network, around which all but RESIZING are chosen. Raises ParameterError for choices that
+    there are not.
+    """
+    choices = {name: among for name, among in CHOICES[kind].items() if base is None or name not in RESIZING}
     for name in over:
         if name not in choices:
-            raise ParameterError(f"The {kind} family has no choice {name!r}; {did_you_mean(name, list(choices))}")
-    return Space(kind, {name: choices[name] for name in over or choices})
+            where = f"The {kind} family" if name not in CHOICES[kind] else "A search that begins with a trained network"
+            raise ParameterError(f"{where} has no choice {name!r}; {did_you_mean(name, list(choices))}")
+    return Space(kind, {name: choices[name] for name in over or choices}, base or {})
 
 
 def candidate(kind: str, chosen: Mapping[str, Any]) -> Candidate:
