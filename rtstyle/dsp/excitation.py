@@ -8,6 +8,9 @@ Without the loop each crossing's own jitter would be noise between the partials,
 
 - The pulse's height makes the power of the train one, then the input's short-time level scales it: silence in, silence out.
 - Where the period is not clear (drums, noise) or the crossings do not agree with it (chords) the train fades out.
+- Even chords have moments with a clear period, and pulses there are notes that nobody played. So it is asked how much of what
+  was heard lately was clear: of lines nearly all, of a guitar's, harp's or piano's chords and of drums a third or less. With
+  those the train stays closed, and the noise that a style may add is low (`single`, `noise_level`).
 
 Sources: source-filter model (G. Fant, 1960); normalised difference function: P. McLeod, G. Wyvill, "A smarter way to find
 pitch", ICMC 2005, here with an exponential window, so that it runs sample by sample; phase-locked loop: F. M. Gardner,
@@ -40,6 +43,14 @@ LOST: Final = 0.25  # phase error, in turns, at which the loop starts anew from 
 DETUNED: Final = 0.12  # the same for its frequency against the period
 UNSURE, ASTRAY = 0.08, 0.16  # mean phase error from which the train fades, and at which it is silent
 
+CLEAR, CLEARER = 0.90, 0.96  # clarity of what counts as clear: not at all below the first, wholly from the second on
+LATELY: Final = 1.0  # seconds over which that is averaged
+LOUD_SECONDS: Final = 3.0  # in which the loudest moment is forgotten, against which
+LOUD_ENOUGH: Final = 0.03  # a share of the power, 15 dB below, counts as sound
+AT_FIRST: Final = 0.6  # of the average, when nothing was heard yet
+PLURAL, SINGLE = 0.40, 0.55  # averages of many notes at a time and of one
+LEAST_NOISE: Final = 0.1  # of its level: networks that look at the noise they get are not to find none
+
 # Slots of the state, float64[STATE_LENGTH]; zeros at reset. Behind them: the pulses not yet played (a ring), the
 # decimated past (another), the running autocorrelation, its normaliser, and the one over the other.
 (
@@ -66,8 +77,10 @@ UNSURE, ASTRAY = 0.08, 0.16  # mean phase error from which the train fades, and 
     NUDGE,
     ERROR,
     PLAYED,
-) = range(23)
-STATE_SIZE: Final = 24
+    LOUDEST,
+    CLEARNESS,  # above AT_FIRST
+) = range(25)
+STATE_SIZE: Final = 25
 STATE_LENGTH: Final = STATE_SIZE + PULSE_TAPS + 5 * LAGS
 
 # Values of `cues`, float32[CUES], for the hop just processed.
@@ -186,6 +199,27 @@ def _steer(state: Any, late: Any) -> Any:
 
 
 @kernel
+def _ponder(state: Any, span: Any) -> None:
+    """Take the clarity of the last `span` seconds into the average of what is heard."""
+    state[LOUDEST] = max(state[POWER], state[LOUDEST] * np.exp(-span / LOUD_SECONDS))
+    if state[POWER] > max(LOUD_ENOUGH * state[LOUDEST], 1e-9):
+        clear = min(max((state[CLARITY] - CLEAR) / (CLEARER - CLEAR), 0.0), 1.0)
+        state[CLEARNESS] += (1.0 - np.exp(-span / LATELY)) * (clear - AT_FIRST - state[CLEARNESS])
+
+
+@kernel
+def single(state: Any) -> Any:
+    """How far the input is one note at a time, 0..1: 0 for chords and drums. `[audio]` state: after `excite`."""
+    return min(max((AT_FIRST + state[CLEARNESS] - PLURAL) / (SINGLE - PLURAL), 0.0), 1.0)
+
+
+@kernel
+def noise_level(state: Any) -> Any:
+    """Level of the noise that a style may add, against that of the input. `[audio]` state: after `excite`."""
+    return max(single(state), LEAST_NOISE)
+
+
+@kernel
 def excite(state: Any, table: Any, sample_rate: Any, x: Any, pulses: Any, cues: Any) -> None:
     """Make the pulse train of one hop. `[audio]`
 
@@ -225,6 +259,7 @@ def excite(state: Any, table: Any, sample_rate: Any, x: Any, pulses: Any, cues: 
             if state[SEARCH] >= SEARCH_EVERY:
                 state[SEARCH] = 0.0
                 _search(state, correlation, energy, clarity)
+                _ponder(state, SEARCH_EVERY * DECIMATION / sample_rate)
                 if state[FOUND] > 0.0 and state[CLARITY] > 0.5:
                     state[PERIOD] = state[FOUND] * DECIMATION
                     pitch = sample_rate / min(max(state[PERIOD], shortest), longest)
@@ -266,7 +301,7 @@ def excite(state: Any, table: Any, sample_rate: Any, x: Any, pulses: Any, cues: 
                 queue[(now + t) % PULSE_TAPS] += height * (table[row, t] + part * (table[row + 1, t] - table[row, t]))
         state[PREVIOUS] = y
         clear = min(max((state[CLARITY] - 0.78) / 0.15, 0.0), 1.0)
-        clear *= min(max((ASTRAY - state[ERROR]) / (ASTRAY - UNSURE), 0.0), 1.0)
+        clear *= min(max((ASTRAY - state[ERROR]) / (ASTRAY - UNSURE), 0.0), 1.0) * single(state)
         state[GATE] += glide * (clear - state[GATE])
         pulses[n] = np.float32(queue[now] * np.sqrt(state[POWER]) * state[GATE])
         queue[now] = 0.0

@@ -109,6 +109,7 @@ def wander(seed: Any, speeds: Any, draws: Any, wanderers: Any) -> None:
 def listen(
     x: Any,
     pulses: Any,
+    noisy: Any,
     noise_hop: Any,
     seed: Any,
     histories: Any,
@@ -122,11 +123,11 @@ def listen(
 ) -> Any:
     """Take in one hop and transform all three sources. `[audio]` Returns the frame's power, see `frame_power`.
 
-    x, pulses: float32[H]. noise_hop: float32[H], scratch. seed: see `white`. histories: float32[3, N], zeros at reset.
-    analysis: float32[N], the window of the features; window_power: the sum of its squares. rise: float32[N], from
-    `stft.filter_windows`. frame: float32[N], scratch. seen: complex64[bins], overwritten with the spectrum that
-    `description.band_shares` takes. spectra: complex64[3, bins], overwritten with those that `mix_sources` takes. axis:
-    int64[1] of 0.
+    x, pulses: float32[H]. noisy: level of the noise, see `excitation.noise_level`. noise_hop: float32[H], scratch. seed: see
+    `white`. histories: float32[3, N], zeros at reset. analysis: float32[N], the window of the features; window_power: the sum
+    of its squares. rise: float32[N], from `stft.filter_windows`. frame: float32[N], scratch. seen: complex64[bins],
+    overwritten with the spectrum that `description.band_shares` takes. spectra: complex64[3, bins], overwritten with those
+    that `mix_sources` takes. axis: int64[1] of 0.
     """
     stft.analyse(histories[0], x, analysis, frame, seen, axis)
     power = frame_power(seen, window_power)
@@ -134,7 +135,7 @@ def listen(
     stft.analyse(histories[1], pulses, rise, frame, spectra[1], axis)
     white(seed, noise_hop)
     stft.analyse(histories[2], noise_hop, rise, frame, spectra[2], axis)
-    level = np.float32(np.sqrt(power))
+    level = np.float32(noisy * np.sqrt(power))
     for k in range(spectra.shape[1]):
         spectra[2, k] *= level
     return power
@@ -198,10 +199,10 @@ def mix_sources(
 
 @kernel
 def stack_sources(x: Any, pulses: Any, log_period: Any, level_before: Any, level: Any, seed: Any, audio: Any) -> None:
-    """Write the input rows of a latent model for one hop: input, pulses, noise of the input's level, and pitch. `[audio]`
+    """Write the input rows of a latent model for one hop: input, pulses, noise, and pitch. `[audio]`
 
     x, pulses: float32[hop]. log_period: see `excitation.LOG_PERIOD`; the same for all samples of the row. level_before, level:
-    short-time level (root mean square) at the hop's start and end, between which the noise is ramped. seed: uint64[1], see
+    of the noise (root mean square) at the hop's start and end, between which it is ramped. seed: uint64[1], see
     `white`. audio: float32[ROWS, hop], overwritten; with SOURCES rows the pitch is left out.
     """
     hop = x.size

@@ -44,22 +44,8 @@ def source_spectra(analyser: Analyser, x: NDArray[np.float32]) -> NDArray[np.com
     for t in range(spectra.shape[0]):
         chunk = x[t * hop : (t + 1) * hop]
         excitation.excite(state, analyser.table, float(analyser.sample_rate), chunk, train, cues)
-        front.listen(
-            *(
-                chunk,
-                train,
-                noise,
-                analyser.seed[:1],
-                histories,
-                analyser.window,
-                power,
-                rise,
-                frame,
-                seen,
-                spectra[t],
-                axis,
-            )
-        )
+        heard = (chunk, train, excitation.noise_level(state), noise, analyser.seed[:1], histories)
+        front.listen(*heard, analyser.window, power, rise, frame, seen, spectra[t], axis)
     return spectra
 
 

@@ -42,7 +42,7 @@ def stack_hops(table: Any, x: Any, hops: int) -> None:
     for h in range(hops):
         enter_hop(table, x[h * hop : (h + 1) * hop], clean, pulses, cues, state)
         power = state[excitation.POWER]
-        now = np.sqrt(power)
+        now = excitation.noise_level(state) * np.sqrt(power)
         log_period = cues[excitation.LOG_PERIOD]
         front.stack_sources(clean, pulses, log_period, level[0], now, seed, audio[:, h * hop : (h + 1) * hop])
         level[0] = now

@@ -6,7 +6,7 @@ import numpy as np
 from numba import carray
 
 from rtstyle.bundle.content import Bundle
-from rtstyle.dsp import bands, description, front, stft
+from rtstyle.dsp import bands, description, excitation, front, stft
 from rtstyle.dsp.jit import kernel
 from rtstyle.dsp.minphase import phase_per_gain
 from rtstyle.dsp.pointers import complex64_at, float32_at, float64_at, int64_at, uint64_at
@@ -96,8 +96,21 @@ def analyse_hops(table: Any, x: Any, hops: int) -> None:
     window_power = carray(float64_at(table[at.WINDOW_POWER]), (1,))[0]
     for h in range(hops):
         enter_hop(table, x[h * hop : (h + 1) * hop], clean, pulses, cues, state)
+        noisy = excitation.noise_level(state)
         power = front.listen(
-            clean, pulses, noise_hop, seeds[:1], histories, analysis, window_power, rise, frame, seen, spectra[h], axis
+            clean,
+            pulses,
+            noisy,
+            noise_hop,
+            seeds[:1],
+            histories,
+            analysis,
+            window_power,
+            rise,
+            frame,
+            seen,
+            spectra[h],
+            axis,
         )
         front.wander(seeds[1:], speeds, draws, wanderers)
         description.band_shares(clean, power, analysis, window_power, frame, seen, past, place, weights, shares, axis)

@@ -90,6 +90,54 @@ def test_silence_noise_and_chords_excite_little() -> None:
     assert together < 0.6 * alone
 
 
+def singles_of(x: np.ndarray) -> np.ndarray:
+    """How far every hop of x counts as one note at a time."""
+    state, table = excitation.new_state(), excitation.pulse_table()
+    pulses, cues = np.zeros(64, np.float32), np.zeros(excitation.CUES, np.float32)
+    found = []
+    for i in range(0, x.size - 63, 64):
+        excitation.excite(state, table, RATE, x[i : i + 64], pulses, cues)
+        found.append((excitation.single(state), excitation.noise_level(state)))
+    singles, noises = np.array(found).T
+    assert np.array_equal(noises, np.maximum(singles, excitation.LEAST_NOISE))
+    return singles
+
+
+def hits(seconds: float) -> np.ndarray:
+    """Eight drum-like bursts of noise a second."""
+    time = np.arange(int(seconds * RATE)) / RATE
+    return (0.3 * np.random.default_rng(5).standard_normal(time.size) * np.exp(-30.0 * (time % 0.125))).astype(np.float32)
+
+
+TRIAD = tuple(220.0 * 2 ** (step / 12) for step in (0, 4, 7))
+MELODY = np.concatenate([tone(pitch, 0.3, 1.5) for pitch in (220.0, 247.0, 262.0, 196.0, 440.0, 330.0, 294.0, 247.0)])
+
+
+def test_chords_and_drums_close_the_pulses_within_a_second_and_lines_never_do() -> None:
+    for pitches in (TRIAD, (110.0, *TRIAD), (*TRIAD, 220.0 * 2 ** (10 / 12))):
+        chord = sum(tone(pitch, 2.0, 1.5) for pitch in pitches)
+        assert singles_of(chord)[750:].max() == 0.0
+        assert np.abs(pulses_of(chord)[0][48000:]).max() < 1e-6
+    assert singles_of(hits(2.0))[750:].max() == 0.0
+    assert singles_of(MELODY).min() == 1.0
+
+
+def test_what_counts_as_one_note_at_a_time_depends_on_the_sound_and_not_on_its_level_or_the_rests() -> None:
+    chord = sum(tone(pitch, 1.0, 1.5) for pitch in TRIAD)
+    both = np.concatenate([MELODY, chord])
+    assert np.array_equal(singles_of(both) > 0.5, singles_of(0.03 * both) > 0.5)
+    rest = np.zeros(5 * 48000, np.float32)
+    assert singles_of(np.concatenate([chord, rest]))[-1] < 0.05  # chords go on to be expected
+    assert singles_of(np.concatenate([MELODY, rest]))[-1] == 1.0
+
+
+def test_a_line_after_chords_is_soon_heard_as_one() -> None:
+    chord = sum(tone(pitch, 2.0, 1.5) for pitch in TRIAD)
+    found = singles_of(np.concatenate([chord, MELODY]))
+    assert found[chord.size // 64] == 0.0
+    assert found[(chord.size + 48000) // 64 :].min() == 1.0
+
+
 def test_a_note_that_stops_leaves_no_pulses_behind() -> None:
     x = np.concatenate([tone(330.0), np.zeros(24000, np.float32)])
     pulses, _ = pulses_of(x)

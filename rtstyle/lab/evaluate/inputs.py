@@ -16,6 +16,7 @@ Audio = NDArray[np.float32]
 UNFIT = ("whistling", "harmonics", "speech")
 CHORDS = ("double", "bwv1001")  # double stops
 CHORDAL = ("guitar", "harp", "piano")  # instruments that play several notes at a time; none is a target
+PERCUSSIVE = ("drums",)  # and those that play none
 SHORTEST_S = 1.5
 REFERENCE_SECONDS = 40.0
 
@@ -119,9 +120,9 @@ def choose_inputs(clips: list[Clip], sources: tuple[str, ...], count: int, secon
 
 
 def choose_chordal(clips: list[Clip], seconds: float) -> list[Input]:
-    """The longest held-out phrase of each of CHORDAL, its loudest `seconds`. `[control]`"""
+    """The longest held-out phrase of each of CHORDAL and PERCUSSIVE, its loudest `seconds`. `[control]`"""
     phrases = [clip for clip in clips if clip.kind == "phrase" and held_out(clip)]
-    return [found for name in CHORDAL for found in _sounds(phrases, name, seconds, 1, 0, 0.0)]
+    return [found for name in CHORDAL + PERCUSSIVE for found in _sounds(phrases, name, seconds, 1, 0, 0.0)]
 
 
 def choose_example(clips: list[Clip], instrument: str, seconds: float, seed: int) -> Input | None:

@@ -52,7 +52,7 @@ class Report:
     """Everything measured.
 
     same: same-instrument conversions. own: to the style captured from the input itself. neutral: amount 0 against the input.
-    chordal: inputs of several notes at a time. captured: by styles captured from ten seconds.
+    chordal: inputs of several notes at a time, or of none. captured: by styles captured from ten seconds.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -237,7 +237,7 @@ class Report:
             return []
         sources = dict.fromkeys(entry["source"] for entry in self.chordal)
         lines = [
-            f"## Several notes at a time: {', '.join(sources)}", "",
+            f"## Several notes at a time, or none: {', '.join(sources)}", "",
             "| source, row | " + " | ".join(CHORDAL) + " |", "| --- |" + " --- |" * len(CHORDAL),
         ]  # fmt: skip
         for source in sources:

@@ -75,7 +75,7 @@ def _describe_clip(
         front.describe(shares, power, cues, wanderers, features[t])
         active[t] = np.float32(1.0) if power > front.ACTIVE_POWER else np.float32(0.0)
         if heard:
-            level = np.sqrt(power)
+            level = excitation.noise_level(state) * np.sqrt(power)
             log_period = cues[excitation.LOG_PERIOD]
             front.stack_sources(chunk, train, log_period, before, level, seed[:1], audio[:, t * hop : (t + 1) * hop])
             before = level
@@ -90,7 +90,7 @@ def _latent_rows(x, hop, sample_rate, table, seed, cues, pulses, active, audio):
         chunk = x[t * hop : (t + 1) * hop]
         train = pulses[t * hop : (t + 1) * hop]
         excitation.excite(state, table, sample_rate, chunk, train, cues)
-        level = np.sqrt(state[excitation.POWER])
+        level = excitation.noise_level(state) * np.sqrt(state[excitation.POWER])
         log_period = cues[excitation.LOG_PERIOD]
         front.stack_sources(chunk, train, log_period, before, level, seed, audio[:, t * hop : (t + 1) * hop])
         before = level
