@@ -44,10 +44,13 @@ DETUNED: Final = 0.12  # the same for its frequency against the period
 UNSURE, ASTRAY = 0.08, 0.16  # mean phase error from which the train fades, and at which it is silent
 
 CLEAR, CLEARER = 0.90, 0.96  # clarity of what counts as clear: not at all below the first, wholly from the second on
-LATELY: Final = 1.0  # seconds over which that is averaged
+LATELY: Final = 1.0  # seconds over which that is averaged, once so much was heard
 LOUD_SECONDS: Final = 3.0  # in which the loudest moment is forgotten, against which
 LOUD_ENOUGH: Final = 0.03  # a share of the power, 15 dB below, counts as sound
-AT_FIRST: Final = 0.6  # of the average, when nothing was heard yet
+AT_FIRST, FIRST_SECONDS = (
+    0.6,
+    0.25,
+)  # the average when nothing was heard yet, and for how many seconds of sound that counts
 PLURAL, SINGLE = 0.40, 0.55  # averages of many notes at a time and of one
 LEAST_NOISE: Final = 0.1  # of its level: networks that look at the noise they get are not to find none
 
@@ -79,8 +82,9 @@ LEAST_NOISE: Final = 0.1  # of its level: networks that look at the noise they g
     PLAYED,
     LOUDEST,
     CLEARNESS,  # above AT_FIRST
-) = range(25)
-STATE_SIZE: Final = 25
+    HEARD,
+) = range(26)
+STATE_SIZE: Final = 26
 STATE_LENGTH: Final = STATE_SIZE + PULSE_TAPS + 5 * LAGS
 
 # Values of `cues`, float32[CUES], for the hop just processed.
@@ -204,7 +208,8 @@ def _ponder(state: Any, span: Any) -> None:
     state[LOUDEST] = max(state[POWER], state[LOUDEST] * np.exp(-span / LOUD_SECONDS))
     if state[POWER] > max(LOUD_ENOUGH * state[LOUDEST], 1e-9):
         clear = min(max((state[CLARITY] - CLEAR) / (CLEARER - CLEAR), 0.0), 1.0)
-        state[CLEARNESS] += (1.0 - np.exp(-span / LATELY)) * (clear - AT_FIRST - state[CLEARNESS])
+        state[HEARD] = min(state[HEARD] + span, LATELY - FIRST_SECONDS)
+        state[CLEARNESS] += span / (state[HEARD] + FIRST_SECONDS) * (clear - AT_FIRST - state[CLEARNESS])
 
 
 @kernel
