@@ -91,7 +91,8 @@ def capture_style(bundle: Bundle, recording: str | Path, name: str, like: str | 
 
 
 def measure_style(bundle: Bundle, audio: NDArray[np.float32], recording: str, like: str | None = None) -> Measured:
-    """Mean and standard deviation of the latent while `audio` sounds, leaning on the style that it is heard as. `[control]`
+    """Mean and standard deviation of the latent while `audio` sounds, leaning on the style that it is heard as, and the tone
+    that it has over what comes of it. `[control]`
 
     audio: mono float32 at the model's rate. recording: what it is called in the FileError for one of too little sound.
     like: id of a trained style, or NONE, in the place of what is heard. Raises BundleError for a `like` that the model

@@ -117,7 +117,7 @@ def balance(audio: NDArray[np.float32], sample_rate: float) -> NDArray[np.float6
     """
     padded = np.pad(audio, (0, max(0, N_FFT - audio.size)))
     frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[:: N_FFT // 2]
-    power = np.stack([np.abs(np.fft.rfft(frame * np.hanning(N_FFT))) ** 2 for frame in frames])
+    power = np.abs(np.fft.rfft(frames * np.hanning(N_FFT))) ** 2
     whole = power.sum(axis=1)
     mean = power[whole >= AUDIBLE * whole.max()].mean(axis=0)
     octaves = np.log2(np.maximum(np.arange(mean.size) * sample_rate / N_FFT, 1.0) / CENTRES_HZ[0])
