@@ -65,7 +65,8 @@ def search(
         Where to train.
     begin_with
         Bundle, by name or folder, around whose network the search goes: trials begin with its weights in every layer that
-        keeps its size, the first one is that network itself, and discriminators play along only where chosen.
+        keeps its size. The first one is that network itself, the next differ from it in one choice each. Discriminators
+        play along only where chosen.
     storage
         URL of a database that keeps the study instead of OUT/journal.log, for instance sqlite:///study.db.
     ray

@@ -106,7 +106,9 @@ def singles_of(x: np.ndarray) -> np.ndarray:
 def hits(seconds: float) -> np.ndarray:
     """Eight drum-like bursts of noise a second."""
     time = np.arange(int(seconds * RATE)) / RATE
-    return (0.3 * np.random.default_rng(5).standard_normal(time.size) * np.exp(-30.0 * (time % 0.125))).astype(np.float32)
+    return (0.3 * np.random.default_rng(5).standard_normal(time.size) * np.exp(-30.0 * (time % 0.125))).astype(
+        np.float32
+    )
 
 
 TRIAD = tuple(220.0 * 2 ** (step / 12) for step in (0, 4, 7))

@@ -182,9 +182,14 @@ def test_a_search_around_what_ships_begins_with_it(name: str, tmp_path: Path) ->
         list(run_study(around, noted, place, trials=trials))
         assert len(shapes) == trials
     assert shapes[0] == shape.as_dict()
-    assert shapes[1] != shapes[0] != shapes[2]
-    for chosen, value in around.of_base.items():
-        assert around.choices[chosen]._contains(around.choices[chosen].to_internal_repr(value)), chosen
+    own, *others = around.first()
+    assert set(own) == set(around.choices)
+    for trial in (own, *others):
+        for chosen, value in trial.items():
+            assert around.choices[chosen]._contains(around.choices[chosen].to_internal_repr(value)), chosen
+    assert all(sum(trial[name] != own[name] for name in own) == 1 for trial in others)
+    assert {name for name in own for trial in others if trial[name] != own[name]} == set(around.choices)
+    assert open_study(place).trials[1].params == others[0]
 
 
 def test_a_graft_keeps_what_fits_and_only_that() -> None:

@@ -18,10 +18,12 @@ def front(study: optuna.Study) -> list[FrozenTrial]:
 
 
 def rows(study: optuna.Study) -> list[dict[str, Any]]:
-    """One row per trial, in the order of their numbers: state, whether none beats it, objectives, choices, notes. `[control]`"""
+    """One row per trial that has begun, by number: state, whether none beats it, objectives, choices, notes. `[control]`"""
     best = {trial.number for trial in front(study)}
     found = []
     for trial in study.get_trials(deepcopy=False):
+        if trial.state == TrialState.WAITING:
+            continue
         values = dict(zip(OBJECTIVES, trial.values or [], strict=False))
         seconds = trial.duration.total_seconds() if trial.duration else None
         found.append(

@@ -1,7 +1,7 @@
 """What a study may choose: networks and trainings of one family, each choice by name with its range."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from optuna.distributions import (
@@ -16,6 +16,7 @@ from rtstyle.dsp.description import CONSTANT_Q, STFT
 from rtstyle.errors import ParameterError, did_you_mean
 from rtstyle.lab.nets.normalisation import NORMS
 from rtstyle.lab.nets.spectral import BRANCHES, scaled
+from rtstyle.lab.train.trainer import Plan
 
 #: Front ends of the spectral family: what each puts into the shape of a network.
 FRONTS: Mapping[str, Mapping[str, int | str]] = {
@@ -51,6 +52,7 @@ CHOICES: Mapping[str, Mapping[str, BaseDistribution]] = {
         **TRAINING,
     },
 }
+NEVER = 1.0  # of `adversary_from`: discriminators would have to hear a network for longer than a short trial lasts
 OF_THE_PLAN = ("rate", "adversary_from", "flutter", "pulses", "kl")
 
 
@@ -76,14 +78,22 @@ class Space:
         drawn = candidate(self.kind, {name: _suggest(trial, name, among) for name, among in self.choices.items()})
         return replace(drawn, shape={**self.base, **drawn.shape})
 
-    @property
-    def of_base(self) -> dict[str, Any]:
-        """The choices that lead to the shape `base`; those of training, of which it says nothing, are not among them. `[any]`"""
-        said: dict[str, Any] = {name: value for name, value in self.base.items() if name in self.choices}
+    def own(self) -> dict[str, Any]:
+        """The choices that lead to the network `base`, trained as always but for discriminators. `[any]`"""
+        plan = {entry.name: entry.default for entry in fields(Plan)} | {"adversary_from": NEVER}
+        said = {name: value for name, value in (plan | dict(self.base)).items() if name in self.choices}
         for name, front in FRONTS.items():
             if "front" in self.choices and front.items() <= self.base.items():
                 said["front"] = name
         return said
+
+    def first(self) -> list[dict[str, Any]]:
+        """What trials around a network begin with: itself, then what differs from it in one choice. `[any]`"""
+        if not self.base:
+            return []
+        own = self.own()
+        steps = [{**own, name: value} for name, among in self.choices.items() for value in _beside(among, own[name])]
+        return [own, *steps]
 
 
 def space(kind: str, over: Sequence[str] = (), base: Mapping[str, int | str] | None = None) -> Space:
@@ -112,6 +122,16 @@ def candidate(kind: str, chosen: Mapping[str, Any]) -> Candidate:
         else:
             (plan if name in OF_THE_PLAN else shape)[name] = value
     return Candidate(kind, shape, plan)
+
+
+def _beside(among: BaseDistribution, value: Any) -> list[Any]:
+    """The next values: all others of a category, one step either way of a number, half and twice of a measure."""
+    if isinstance(among, CategoricalDistribution):
+        return [other for other in among.choices if other != value]
+    if isinstance(among, IntDistribution):
+        return [other for other in (value - among.step, value + among.step) if among.low <= other <= among.high]
+    assert isinstance(among, FloatDistribution)
+    return [other for other in (value / 2, value * 2) if among.low <= other <= among.high]
 
 
 def _suggest(trial: BaseTrial, name: str, among: BaseDistribution) -> Any:

@@ -113,15 +113,15 @@ def run_study(
 ) -> Iterator[FrozenTrial]:
     """Run trials until the study has so many, whoever ran them, and yield each of one's own as it ends. `[control]`
 
-    Of a space around a trained network the first trial is that network itself. Running it again goes on. workers, ray: as in
-    `corpus.farm.spread`; `space` and `score` must then be picklable. What a killed trial had found is lost and it is drawn
-    anew. Raises ParameterError where the study began under other conditions.
+    The first trials are those of `Space.first`. Running it again goes on. workers, ray: as in `corpus.farm.spread`;
+    `space` and `score` must then be picklable. What a killed trial had found is lost and it is drawn anew. Raises
+    ParameterError where the study began under other conditions.
     """
     study = open_study(place)
     agree(study, {"choices": sorted(space.choices), "kind": space.kind, "seed": seed, **(conditions or {})})
     fail_the_dead(study)
-    if space.of_base:
-        study.enqueue_trial(space.of_base, skip_if_exists=True)
+    for chosen in space.first():
+        study.enqueue_trial(chosen, skip_if_exists=True)
     turns = takewhile(lambda _: len(counted(study)) < trials, count())
     job = partial(_run_trial, space, score, place, trials, seed)
     for _, number in spread(job, turns, workers=workers, ray=ray):

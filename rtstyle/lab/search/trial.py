@@ -19,7 +19,7 @@ from rtstyle.lab.evaluate.judge import load_judge
 from rtstyle.lab.export.bundle import export_checkpoint
 from rtstyle.lab.export.graphs import net_of
 from rtstyle.lab.recipe import aims_in
-from rtstyle.lab.search.space import Candidate
+from rtstyle.lab.search.space import NEVER, Candidate
 from rtstyle.lab.search.study import Scores
 from rtstyle.lab.train.trainer import STYLES, Net, Plan, Trainer
 
@@ -39,7 +39,7 @@ class TrainAndListen:
     recordings: folder of those to score with, of which the ones that `rtstyle evaluate` judges by are left out; None: lines
     of the corpus' own training performances. So no figure of a later evaluation has helped to choose. The median rule hears
     the validation performances, as every training does. begin_with: bundle whose weights a trial begins with in every layer
-    that keeps its size; no discriminators unless chosen, which would have to hear it for longer than a short trial lasts.
+    that keeps its size, and trains without discriminators unless they are chosen.
     """
 
     corpus: Path
@@ -57,7 +57,7 @@ class TrainAndListen:
         pairs = PairCorpus(self.corpus)
         common = {"minutes": self.minutes, "batch": self.batch, "seed": self.seed, "styles": aims_in(pairs)}
         if self.begin_with is not None:
-            common["adversary_from"] = 1.0
+            common["adversary_from"] = NEVER
         plan = Plan(candidate.kind, **(common | candidate.plan))
         folder = self.folder / f"{number:04d}"
         trainer = Trainer(plan, pairs, folder, shape=candidate.shape, device=self.device, valid=self._valid())
