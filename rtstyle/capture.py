@@ -134,7 +134,8 @@ def measure_tone(bundle: Bundle, audio: NDArray[np.float32]) -> NDArray[np.float
     """
     model = load_model(bundle)
     try:
-        heard = audio[: int(TONE_SECONDS * bundle.sample_rate) // model.hop * model.hop]
+        heard = audio[: int(TONE_SECONDS * bundle.sample_rate)]
+        heard = heard[: heard.size // model.hop * model.hop]
         played = tone.balance(model.step(heard, model.controls()), bundle.sample_rate)
     finally:
         model.close()
