@@ -182,6 +182,17 @@ def test_a_search_around_what_ships_begins_with_it(name: str, tmp_path: Path) ->
         list(run_study(around, noted, place, trials=trials))
         assert len(shapes) == trials
     assert shapes[0] == shape.as_dict()
+    study = open_study(place)
+    dead = study.ask()
+    dead.set_user_attr("alive", time.time() - 2 * studies.SILENT_SECONDS)
+    list(run_study(around, noted, place, trials=4))
+    trials = open_study(place).trials
+    again = [
+        t.number
+        for t in trials
+        if t.system_attrs.get("fixed_params") == trials[dead.number].system_attrs["fixed_params"]
+    ]
+    assert len(again) == 2 and trials[again[1]].state == TrialState.WAITING  # its turn comes once more
     own, *others = around.first()
     assert set(own) == set(around.choices)
     for trial in (own, *others):

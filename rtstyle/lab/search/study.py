@@ -120,13 +120,21 @@ def run_study(
     study = open_study(place)
     agree(study, {"choices": sorted(space.choices), "kind": space.kind, "seed": seed, **(conditions or {})})
     fail_the_dead(study)
-    for chosen in space.first():
-        study.enqueue_trial(chosen, skip_if_exists=True)
+    _enqueue(study, space.first())
     turns = takewhile(lambda _: len(counted(study)) < trials, count())
     job = partial(_run_trial, space, score, place, trials, seed)
     for _, number in spread(job, turns, workers=workers, ray=ray):
         if number is not None:
             yield study.get_trials(deepcopy=False)[number]
+
+
+def _enqueue(study: optuna.Study, first: list[dict[str, Any]]) -> None:
+    """Let those of `first` come next that nobody has taken yet, or whoever took them died."""
+    waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+    known = [trial.system_attrs.get("fixed_params") for trial in (*counted(study), *waiting)]
+    for chosen in first:
+        if chosen not in known:
+            study.enqueue_trial(chosen)
 
 
 def _run_trial(space: Space, score: Score, place: str, trials: int, seed: int, turn: int) -> int | None:
