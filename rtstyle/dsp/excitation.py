@@ -47,10 +47,8 @@ CLEAR, CLEARER = 0.90, 0.96  # clarity of what counts as clear: not at all below
 LATELY: Final = 1.0  # seconds over which that is averaged, once so much was heard
 LOUD_SECONDS: Final = 3.0  # in which the loudest moment is forgotten, against which
 LOUD_ENOUGH: Final = 0.03  # a share of the power, 15 dB below, counts as sound
-AT_FIRST, FIRST_SECONDS = (
-    0.6,
-    0.25,
-)  # the average when nothing was heard yet, and for how many seconds of sound that counts
+AT_FIRST: Final = 0.6  # of the average, when nothing was heard yet
+FIRST_SECONDS: Final = 0.25  # of sound that this counts as
 PLURAL, SINGLE = 0.40, 0.55  # averages of many notes at a time and of one
 LEAST_NOISE: Final = 0.1  # of its level: networks that look at the noise they get are not to find none
 

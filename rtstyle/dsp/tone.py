@@ -25,9 +25,11 @@ AUDIBLE: Final = 1e-4  # of the loudest frame's power, 40 dB below
 LEAST: Final = 1e-7  # share of the power that counts in a band: what is below is as good as none
 SWEEPS: Final = 8  # of Newton's method; the response in dB is nearly linear in the gains
 
-# Columns of the coefficients, float64[BANDS, 5], and of the state, float64[BANDS, 2].
+# Columns of the coefficients, float64[BANDS, 5].
 B0, B1, B2, A1, A2 = range(5)
-SIZE: Final = 7 * BANDS  # of both, one after the other: float64[SIZE]
+# Where the state, float64[SIZE], has the coefficients that are wanted, those in force, the past, and whether any is in force.
+WANTED, FORCE, PAST, RUNNING = 0, 5 * BANDS, 10 * BANDS, 12 * BANDS
+SIZE: Final = 12 * BANDS + 1
 
 _CENTRES: Final = np.array(CENTRES_HZ)
 
@@ -39,7 +41,7 @@ def new_state() -> NDArray[np.float64]:
 
 @kernel
 def tune(state: Any, gains: Any, sample_rate: float) -> None:
-    """Write the coefficients of gains in dB, float32[BANDS], of which those that are no numbers count as 0. `[audio]`
+    """Want the coefficients of gains in dB, float32[BANDS], of which those that are no numbers count as 0. `[audio]`
 
     state: float64[SIZE].
     """
@@ -51,7 +53,7 @@ def tune(state: Any, gains: Any, sample_rate: float) -> None:
         slope = np.sin(turn) / (2.0 * Q)
         root = 10.0 ** (gain / 40.0)
         whole = 1.0 + slope / root
-        row = 5 * band
+        row = WANTED + 5 * band
         state[row + B0] = (1.0 + slope * root) / whole
         state[row + B1] = -2.0 * np.cos(turn) / whole
         state[row + B2] = (1.0 - slope * root) / whole
@@ -60,26 +62,42 @@ def tune(state: Any, gains: Any, sample_rate: float) -> None:
 
 
 @kernel
-def colour(state: Any, y: Any) -> None:
-    """Filter y, float32, in place. `[audio]` Latency 0. state: float64[SIZE], tuned."""
+def colour(state: Any, y: Any, glide: int) -> None:
+    """Filter y, float32, in place. `[audio]` Latency 0.
+
+    state: float64[SIZE], tuned. glide: samples in which coefficients move on to what they were tuned to since the last call,
+    so that no step is heard; after a reset they are there at once.
+    """
     for band in range(BANDS):
-        row, past = 5 * band, 5 * BANDS + 2 * band
-        b0, b1, b2 = state[row + B0], state[row + B1], state[row + B2]
-        a1, a2 = state[row + A1], state[row + A2]
-        first, second = state[past], state[past + 1]
+        wanted = state[WANTED + 5 * band : WANTED + 5 * band + 5]
+        force = state[FORCE + 5 * band : FORCE + 5 * band + 5]
+        past = state[PAST + 2 * band : PAST + 2 * band + 2]
+        ramp = min(glide, y.size) if state[RUNNING] > 0.0 else 0
+        b0, b1, b2, a1, a2 = force if ramp > 0 else wanted
+        first, second = past[0], past[1]
         for n in range(y.size):
+            if n < ramp:
+                share = (n + 1.0) / ramp
+                b0 = force[B0] + share * (wanted[B0] - force[B0])
+                b1 = force[B1] + share * (wanted[B1] - force[B1])
+                b2 = force[B2] + share * (wanted[B2] - force[B2])
+                a1 = force[A1] + share * (wanted[A1] - force[A1])
+                a2 = force[A2] + share * (wanted[A2] - force[A2])
             x = np.float64(y[n])
             out = b0 * x + first
             first = b1 * x - a1 * out + second
             second = b2 * x - a2 * out
             y[n] = np.float32(out)
-        state[past], state[past + 1] = first, second
+        past[0], past[1] = first, second
+        for column in range(5):
+            force[column] = wanted[column]
+    state[RUNNING] = 1.0
 
 
 @kernel
 def reset(state: Any) -> None:
     """Forget the past; what it is tuned to stays. `[audio]`"""
-    for n in range(5 * BANDS, SIZE):
+    for n in range(PAST, SIZE):
         state[n] = 0.0
 
 
@@ -91,7 +109,7 @@ def response_db(
     tune(state, np.asarray(gains, np.float32), float(sample_rate))
     delay = np.exp(-2j * np.pi * np.asarray(frequencies) / sample_rate)
     total = np.zeros(delay.shape)
-    for b0, b1, b2, a1, a2 in state[: 5 * BANDS].reshape(BANDS, 5):
+    for b0, b1, b2, a1, a2 in state[WANTED:FORCE].reshape(BANDS, 5):
         total += 20.0 * np.log10(np.abs((b0 + (b1 + b2 * delay) * delay) / (1.0 + (a1 + a2 * delay) * delay)))
     return total
 

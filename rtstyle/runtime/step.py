@@ -73,7 +73,7 @@ def run_model(table: Any, controls: Any, x: Any, y: Any, frames: int) -> int:
             else:
                 copy_hops(table, y_now, hops)
             if table[at.TONED] != 0:
-                tone.colour(carray(float64_at(table[at.FILTERS]), (tone.SIZE,)), y_now)
+                tone.colour(carray(float64_at(table[at.FILTERS]), (tone.SIZE,)), y_now, hop)
             if not _all_finite(y_now):
                 code = ERROR_NOT_FINITE
         done += hops

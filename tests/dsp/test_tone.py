@@ -18,7 +18,7 @@ def coloured(x: np.ndarray, gains: np.ndarray, sizes: tuple[int, ...], rate: flo
     tone.tune(state, gains.astype(np.float32), float(rate))
     while start < y.size:
         end = start + sizes[turn % len(sizes)]
-        tone.colour(state, y[start:end])
+        tone.colour(state, y[start:end], 64)
         start, turn = end, turn + 1
     return y
 
@@ -68,9 +68,9 @@ def test_a_reset_forgets_the_past_alone() -> None:
     state, x = tone.new_state(), noise(640)
     tone.tune(state, np.full(tone.BANDS, 6.0, np.float32), float(RATE))
     first, second = x.copy(), x.copy()
-    tone.colour(state, first)
+    tone.colour(state, first, 64)
     tone.reset(state)
-    tone.colour(state, second)
+    tone.colour(state, second, 64)
     assert np.array_equal(first, second)
     assert not np.array_equal(first, x)
 
@@ -87,3 +87,19 @@ def test_a_balance_is_known_for_a_filter_and_ignores_level_and_silence() -> None
     gapped = np.concatenate([np.zeros(RATE, np.float32), 0.1 * x, np.zeros(RATE, np.float32)])
     assert tone.balance(gapped, RATE) == pytest.approx(tone.balance(x, RATE), abs=0.3)
     assert np.isfinite(tone.balance(np.zeros(100, np.float32), RATE)).all()
+
+
+def test_gains_that_glide_from_hop_to_hop_make_no_clicks() -> None:
+    time = np.arange(RATE) / RATE
+    y = (0.5 * np.sin(2 * np.pi * 440.0 * time)).astype(np.float32)
+    ends = np.array([[-12.0, 6.0] * 4, [6.0, -12.0] * 4])
+    state, share = tone.new_state(), 0.0
+    for start in range(0, y.size, 64):
+        target = float(start >= RATE // 2)
+        share += (target - share) * (1.0 - np.exp(-64 / (0.025 * RATE)))  # as the engine moves styles
+        tone.tune(state, ((1.0 - share) * ends[0] + share * ends[1]).astype(np.float32), float(RATE))
+        tone.colour(state, y[start : start + 64], 64)
+    sos = scipy.signal.butter(8, 4000.0, "highpass", fs=RATE, output="sos")
+    high = scipy.signal.sosfilt(sos, y[4800:])
+    around = slice(RATE // 2 - 4800 - 480, RATE // 2)
+    assert np.abs(high[around]).max() < 1e-3 * np.abs(y).max()

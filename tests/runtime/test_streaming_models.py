@@ -104,7 +104,7 @@ def test_a_tone_is_heard_behind_the_model_as_far_as_style_and_amount_go(kind: st
     def behind(y: np.ndarray, gains: np.ndarray) -> np.ndarray:
         state = tone.new_state()
         tone.tune(state, gains.astype(np.float32), float(bundle.sample_rate))
-        tone.colour(state, y)
+        tone.colour(state, y, 64)
         return y
 
     assert np.array_equal(play(coloured, 1.0, 0.0), play(plain, 1.0, 0.0))
