@@ -110,7 +110,8 @@ def capture(model: str, recording: Path, *, name: str, like: str | None = None, 
 
     It is saved in your own folder and belongs to the model from now on; `rtstyle models forget` takes it away again.
 
-    The model says which of its own styles the recording sounds like, and the new one leans on that.
+    The model says which of its own styles the recording sounds like, and the new one leans on that. What it plays darker or
+    brighter than the recording is evened out.
 
     Parameters
     ----------
