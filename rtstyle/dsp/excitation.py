@@ -10,7 +10,8 @@ Without the loop each crossing's own jitter would be noise between the partials,
 - Where the period is not clear (drums, noise) or the crossings do not agree with it (chords) the train fades out.
 - Even chords have moments with a clear period, and pulses there are notes that nobody played. So it is asked how much of what
   was heard lately was clear: of lines nearly all, of a guitar's, harp's or piano's chords and of drums a third or less. With
-  those the train stays closed, and the noise that a style may add is low (`single`, `noise_level`).
+  those the train stays closed, and the noise that a style may add is low (`single`, `noise_level`). What lies between, such
+  as a cello's double stops, goes on as it was taken last: sound that came and went would be heard more than either.
 
 Sources: source-filter model (G. Fant, 1960); normalised difference function: P. McLeod, G. Wyvill, "A smarter way to find
 pitch", ICMC 2005, here with an exponential window, so that it runs sample by sample; phase-locked loop: F. M. Gardner,
@@ -48,8 +49,10 @@ LATELY: Final = 1.0  # seconds over which that is averaged, once so much was hea
 LOUD_SECONDS: Final = 3.0  # in which the loudest moment is forgotten, against which
 LOUD_ENOUGH: Final = 0.03  # a share of the power, 15 dB below, counts as sound
 AT_FIRST: Final = 0.6  # of the average, when nothing was heard yet
+LOWEST: Final = 0.25  # to which it falls: a line after chords is soon to be known
 FIRST_SECONDS: Final = 0.25  # of sound that this counts as
-PLURAL, SINGLE = 0.40, 0.55  # averages of many notes at a time and of one
+CLOSED, CLOSING = 0.35, 0.45  # averages of many notes at a time, and of what comes near them from one
+OPENING, OPEN = 0.55, 0.65  # the same on the way back: two thresholds, or what lies between would come and go
 LEAST_NOISE: Final = 0.1  # of its level: networks that look at the noise they get are not to find none
 
 # Slots of the state, float64[STATE_LENGTH]; zeros at reset. Behind them: the pulses not yet played (a ring), the
@@ -81,8 +84,9 @@ LEAST_NOISE: Final = 0.1  # of its level: networks that look at the noise they g
     LOUDEST,
     CLEARNESS,  # above AT_FIRST
     HEARD,
-) = range(26)
-STATE_SIZE: Final = 26
+    PLURALITY,  # how far the input is many notes at a time
+) = range(27)
+STATE_SIZE: Final = 27
 STATE_LENGTH: Final = STATE_SIZE + PULSE_TAPS + 5 * LAGS
 
 # Values of `cues`, float32[CUES], for the hop just processed.
@@ -208,12 +212,17 @@ def _ponder(state: Any, span: Any) -> None:
         clear = min(max((state[CLARITY] - CLEAR) / (CLEARER - CLEAR), 0.0), 1.0)
         state[HEARD] = min(state[HEARD] + span, LATELY - FIRST_SECONDS)
         state[CLEARNESS] += span / (state[HEARD] + FIRST_SECONDS) * (clear - AT_FIRST - state[CLEARNESS])
+        state[CLEARNESS] = max(state[CLEARNESS], LOWEST - AT_FIRST)
+        average = AT_FIRST + state[CLEARNESS]
+        least = min(max((CLOSING - average) / (CLOSING - CLOSED), 0.0), 1.0)
+        most = min(max((OPEN - average) / (OPEN - OPENING), 0.0), 1.0)
+        state[PLURALITY] = min(max(state[PLURALITY], least), most)
 
 
 @kernel
 def single(state: Any) -> Any:
     """How far the input is one note at a time, 0..1: 0 for chords and drums. `[audio]` state: after `excite`."""
-    return min(max((AT_FIRST + state[CLEARNESS] - PLURAL) / (SINGLE - PLURAL), 0.0), 1.0)
+    return 1.0 - state[PLURALITY]
 
 
 @kernel

@@ -133,6 +133,14 @@ def test_what_counts_as_one_note_at_a_time_depends_on_the_sound_and_not_on_its_l
     assert singles_of(np.concatenate([MELODY, rest]))[-1] == 1.0
 
 
+def test_what_lies_between_lines_and_chords_stays_what_it_was() -> None:
+    chord = sum(tone(pitch, 2.0, 1.5) for pitch in TRIAD)
+    dyad = tone(220.0, 0.11, 1.5) + tone(220.0 * 2**0.5, 0.11, 1.5)
+    between = np.concatenate([np.concatenate([dyad, tone(294.0, 0.19, 1.5)]) for _ in range(12)])
+    assert singles_of(np.concatenate([MELODY, between])).min() == 1.0
+    assert singles_of(np.concatenate([chord, between]))[chord.size // 64 :].max() == 0.0
+
+
 def test_a_line_after_chords_is_soon_heard_as_one() -> None:
     chord = sum(tone(pitch, 2.0, 1.5) for pitch in TRIAD)
     found = singles_of(np.concatenate([chord, MELODY]))
