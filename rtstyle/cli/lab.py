@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 from rich.console import Console
 
-from rtstyle.bundle import find_bundle, load_bundle
 from rtstyle.errors import FileError, MissingPartError, ParameterError
 
 if TYPE_CHECKING:
@@ -66,9 +65,11 @@ def train(
     processes
         Processes that train together, each on batches of its own; 0: one per GPU, or one on the processor.
     snapshots
-        Steps between weights that are kept in OUT/snapshots, each ready for `rtstyle export`; 0: none are kept.
+        Steps between weights that are kept in OUT/snapshots, each ready for `rtstyle export` and for BEGIN_WITH, a third of a
+        checkpoint's size; 0: none are kept.
     begin_with
-        Bundle, by name or folder, whose weights a new run begins with in the place of random ones; its shape is taken over.
+        Bundle, by name or folder, or checkpoint of another run (checkpoint.pt, snapshots/STEP.pt), whose weights a new run
+        begins with in the place of random ones. Its shape is taken over, and the discriminators of a checkpoint.
     """
     need_lab()
     if processes < 0:
@@ -77,13 +78,14 @@ def train(
         raise ParameterError(f"snapshots is {snapshots}; give a number of steps, or 0 for none.")
     if minutes <= 0 or batch < 1 or rate <= 0:
         raise ParameterError(f"minutes {minutes}, batch {batch} and rate {rate} must be positive.")
-    if begin_with is not None and load_bundle(find_bundle(begin_with)).kind != kind:
-        raise ParameterError(f"{begin_with} is not {kind}; name a bundle of that family, or train the other one.")
     from rtstyle.corpus.pairs import PairCorpus
+    from rtstyle.lab.origin import find_origin
     from rtstyle.lab.recipe import aims_in, pick_device
     from rtstyle.lab.train import together
     from rtstyle.lab.train.trainer import Plan
 
+    if begin_with is not None:
+        find_origin(begin_with, kind)
     where = pick_device(device, threads)
     pairs = PairCorpus(corpus)
     unknown = sorted(name for name in set(styles) if not pairs.count(name))
@@ -98,7 +100,7 @@ def train(
 def _run(plan: "Plan", corpus: Path, out: Path, begin_with: str | None, device: str) -> None:
     """One process of a training run."""
     from rtstyle.corpus.pairs import PairCorpus
-    from rtstyle.lab.export.graphs import net_of
+    from rtstyle.lab.origin import find_origin
     from rtstyle.lab.train import together
     from rtstyle.lab.train.trainer import Trainer
 
@@ -106,14 +108,19 @@ def _run(plan: "Plan", corpus: Path, out: Path, begin_with: str | None, device: 
         valid = PairCorpus(corpus, "valid")
     except FileError:  # a small corpus has no validation performances
         valid = None
-    begun = None if begin_with is None else net_of(load_bundle(find_bundle(begin_with)))
-    shape = None if begun is None else begun.shape.as_dict()
+    begun = None if begin_with is None else find_origin(begin_with, plan.kind)
+    shape = None if begun is None else begun.net.shape.as_dict()
     trainer = Trainer(plan, PairCorpus(corpus), out, shape=shape, device=device, valid=valid)
     resumed = trainer.resume()
     console = Console(stderr=True, quiet=together.rank() > 0)
     if begun is not None and not resumed:
         trainer.begin_with(begun)
-        console.print(f"From the weights of {begin_with}; new discriminators listen to it first, for some minutes.")
+        listen = (
+            "its discriminators go on"
+            if begun.adversaries
+            else "new discriminators listen to it first, for some minutes"
+        )
+        console.print(f"From the weights of {begin_with}; {listen}.")
     console.print(
         f"{'Going on with' if resumed else 'Training'} {plan.kind} in {out} on {device} for {plan.minutes:g} minutes in all."
     )

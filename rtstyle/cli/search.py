@@ -64,9 +64,10 @@ def search(
     device
         Where to train.
     begin_with
-        Bundle, by name or folder, around whose network the search goes: trials begin with its weights in every layer that
-        keeps its size. The first one is that network itself, the next differ from it in one choice each. Discriminators
-        play along only where chosen.
+        Bundle, by name or folder, or checkpoint of a run (checkpoint.pt, snapshots/STEP.pt) around whose network the search
+        goes: trials begin with its weights in every layer that keeps its size. The first one is that network itself, the
+        next differ from it in one choice each. The discriminators of a checkpoint play along; with a bundle, which has
+        none, they do so only where chosen.
     storage
         URL of a database that keeps the study instead of OUT/journal.log, for instance sqlite:///study.db.
     ray
@@ -83,8 +84,8 @@ def search(
             f"minutes {minutes}, trials {trials}, batch {batch} and threads {threads} must be positive, "
             f"and workers {workers} a number or 0."
         )
-    from rtstyle.bundle import find_bundle, load_bundle
-    from rtstyle.lab.export.graphs import net_of
+    from rtstyle.bundle import find_bundle
+    from rtstyle.lab.origin import find_origin
     from rtstyle.lab.recipe import pick_device
     from rtstyle.lab.search import report
     from rtstyle.lab.search.space import space
@@ -96,17 +97,16 @@ def search(
     out.mkdir(parents=True, exist_ok=True)
     heard = recordings.resolve() if recordings else None
     where = pick_device(device)
-    family: str = kind
-    begun, shape, weights = None, None, None
+    begun = None if begin_with is None else find_origin(begin_with)
     if begin_with is not None:
-        begun = find_bundle(begin_with).resolve()
-        bundle = load_bundle(begun)
-        family, shape, weights = bundle.kind, net_of(bundle).shape.as_dict(), bundle.manifest.files["decoder.onnx"]
-    around = space(family, over, shape)
-    score = TrainAndListen(corpus.resolve(), out / "trials", minutes, batch, seed, threads, where, heard, begun)
+        begin_with = str(
+            Path(begin_with).resolve() if begin_with.endswith(".pt") else find_bundle(begin_with).resolve()
+        )
+    around = space(begun.net.kind if begun else kind, over, begun)
+    score = TrainAndListen(corpus.resolve(), out / "trials", minutes, batch, seed, threads, where, heard, begin_with)
     place = storage or str(out / "journal.log")
     scored = "recordings" if recordings else "corpus"
-    conditions = {"minutes": minutes, "batch": batch, "scored": scored, "weights": weights}
+    conditions = {"minutes": minutes, "batch": batch, "scored": scored, "weights": begun.identity if begun else None}
     for trial in run_study(
         around, score, place, trials=trials, seed=seed, workers=workers, ray=ray, conditions=conditions
     ):

@@ -27,7 +27,7 @@ from rtstyle.corpus.pairs import PairCorpus
 from rtstyle.errors import BundleError, FileError
 from rtstyle.lab.evaluate import content
 from rtstyle.lab.export.bundle import export_checkpoint
-from rtstyle.lab.export.graphs import net_of
+from rtstyle.lab.origin import of_bundle
 from rtstyle.lab.train.trainer import Plan, Trainer
 
 RECIPE = "rtstyle models learn"  # what a bundle says that may be replaced by another one of its name
@@ -135,12 +135,11 @@ def learn(
     build.build(work / "corpus", work / "recordings", None, CORPUS, soloist=soloist, notes=notes, workers=workers)
     corpus = PairCorpus(work / "corpus")
     voice = sections.section_of(soloist)
-    net = net_of(bundle)
+    begun = of_bundle(bundle)
     plan = Plan(bundle.kind, minutes=minutes, styles=(voice,), **LESSON)
-    trainer = Trainer(plan, corpus, work / "run", shape=net.shape.as_dict(), device=device)
+    trainer = Trainer(plan, corpus, work / "run", shape=begun.net.shape.as_dict(), device=device)
     if not trainer.resume():
-        trainer.begin_with(net)
-        trainer.bank.take_neutral(bundle.neutral_mean, bundle.neutral_std, device)
+        trainer.begin_with(begun)
     trainer.net.encoder.requires_grad_(False)
     say(f"Training for {minutes:g} minutes.")
     trainer.train(lambda row: say(f"{row['minutes']:.1f} minutes, loss {row['loss']:.2f}"))

@@ -8,12 +8,12 @@ from typing import Annotated
 import cyclopts
 import torch
 
-from rtstyle.bundle import Bundle, find_bundle, load_bundle
+from rtstyle.bundle import Bundle
 from rtstyle.corpus import sections
 from rtstyle.corpus.pairs import PairCorpus
 from rtstyle.errors import FileError, MissingPartError
 from rtstyle.lab.export.bundle import export_checkpoint, export_tiny
-from rtstyle.lab.export.graphs import net_of
+from rtstyle.lab.origin import find_origin
 from rtstyle.lab.recogniser import add_recogniser
 from rtstyle.lab.train.trainer import STYLES, Plan, Trainer
 
@@ -103,9 +103,8 @@ def cook(
     if checkpoint is None:
         trainer = Trainer(recipe.plan(pairs, minutes), pairs, work, shape=recipe.shape, device=pick_device())
         if not trainer.resume() and recipe.begin_with:
-            begun = load_bundle(find_bundle(recipe.begin_with))
-            trainer.begin_with(net_of(begun))
-            trainer.bank.take_neutral(begun.neutral_mean, begun.neutral_std, trainer.device)
+            begun = find_origin(recipe.begin_with)
+            trainer.begin_with(begun)
         trainer.train(print)
         checkpoint = trainer.checkpoint
     bundle = export_checkpoint(

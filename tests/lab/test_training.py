@@ -10,15 +10,17 @@ import pytest
 import torch
 
 from rtstyle.cli.lab import train
-from rtstyle.errors import BundleError, ParameterError
+from rtstyle.errors import BundleError, FileError, ParameterError
 from rtstyle.lab.export.bundle import export_tiny
 from rtstyle.lab.export.graphs import export_graphs, net_of
 from rtstyle.lab.knockout import held_out_loss, pieces
 from rtstyle.lab.nets.spectral import SpectralShape, band_spread
+from rtstyle.lab.origin import find_origin
 from rtstyle.lab.reference import BLOCKS, analyser_of, filter_sources, parity, source_spectra
 from rtstyle.lab.train.adversary import (
     DEPTH_DB,
     FLOOR_DB,
+    PER_VOICE,
     TOP_HZ,
     Adversary,
     Discriminator,
@@ -31,7 +33,7 @@ from rtstyle.lab.train.batches import Analyser, Augment, Batches
 from rtstyle.lab.train.losses import flutter_loss, frame_loss, hearing, power_of, relative_powers
 from rtstyle.lab.train.stage import Stage
 from rtstyle.lab.train.style_bank import StyleBank
-from rtstyle.lab.train.trainer import NETS, SHAPES, SNAPSHOTS, Plan, Trainer, load_net
+from rtstyle.lab.train.trainer import NETS, SHAPES, SNAPSHOTS, Origin, Plan, Trainer, load_net
 
 SMALL = {"channels": 24, "latent": 8, "style": 8, "units": 2}
 
@@ -153,7 +155,7 @@ def test_a_run_begins_with_a_trained_network_to_which_its_discriminators_listen_
     monkeypatch.setattr(Adversary, "EASE_STEPS", 2)
     trained = NETS["spectral"](SHAPES["spectral"](**SMALL))
     trainer = Trainer(Plan("spectral", steps=1, batch=2, seconds=0.4, styles=()), Tones(), tmp_path, shape=SMALL)
-    trainer.begin_with(trained)
+    trainer.begin_with(Origin(trained, StyleBank(SMALL["latent"]), "untrained"))
     before: list[dict[str, torch.Tensor]] = []
 
     def watch(*given: object, **named: object) -> tuple[torch.Tensor, dict[str, float]]:
@@ -169,6 +171,45 @@ def test_a_run_begins_with_a_trained_network_to_which_its_discriminators_listen_
         assert all(torch.equal(value, trained.state_dict()[name]) for name, value in state.items())
     assert all(adversary.steps == 3 for adversary in trainer.adversaries.values())
     assert any(not torch.equal(value, trained.state_dict()[name]) for name, value in trainer.net.state_dict().items())
+
+
+class OtherTones(Tones):
+    """The same two instruments in another order, and a third."""
+
+    instruments = voices = ("dull", "hollow", "bright")
+
+
+def test_a_run_begins_with_the_snapshot_of_another_and_its_discriminators_know_the_voices_by_name(
+    tmp_path: Path,
+) -> None:
+    torch.set_num_threads(1)
+    plan = Plan("spectral", steps=2, batch=2, seconds=0.4, styles=(), adversary_from=0.0, snapshots=2)
+    trainer = Trainer(plan, Tones(), tmp_path / "first", shape=SMALL)
+    trainer.train()
+    snapshot = tmp_path / "first" / SNAPSHOTS / "2.pt"
+    assert snapshot.stat().st_size < 0.6 * trainer.checkpoint.stat().st_size
+    origin = find_origin(str(snapshot))
+    again = Trainer(plan, OtherTones(), tmp_path / "second", shape=SMALL)
+    again.begin_with(origin)
+    assert all(torch.equal(value, trainer.averaged[name]) for name, value in again.net.state_dict().items())
+    assert all(torch.equal(value, trainer.bank.mean[name]) for name, value in again.bank.mean.items())
+    for role, adversary in again.adversaries.items():
+        known = trainer.adversaries[role]
+        assert adversary.steps == known.steps > 0
+        for name, value in adversary.net.state_dict().items():
+            was = known.net.state_dict()[name]
+            assert torch.equal(value[[2, 0]] if name.split(".")[0] in PER_VOICE else value, was), name
+
+
+@pytest.mark.parametrize("kind", ["missing", "no checkpoint", "another pickle"])
+def test_what_is_no_checkpoint_is_refused_by_name(kind: str, tmp_path: Path) -> None:
+    file = tmp_path / "some.pt"
+    if kind == "no checkpoint":
+        file.write_bytes(b"RIFF" * 100)
+    elif kind == "another pickle":
+        torch.save([1.0, 2.0], file)
+    with pytest.raises(FileError, match=r"some\.pt.*checkpoint\.pt"):
+        find_origin(str(file))
 
 
 def test_snapshots_are_the_results_on_the_way(tmp_path: Path) -> None:
@@ -364,9 +405,9 @@ def test_knocking_a_piece_out_tells_and_leaves_the_network_as_it_was(kind: str, 
 def test_the_neutral_prior_of_a_bundle_is_taken_over_where_training_is() -> None:
     mean, std = np.array([0.5, -1.0], np.float32), np.array([0.3, 2.0], np.float32)
     bank = StyleBank(2)
-    bank.take_neutral(mean, std, "cpu")
+    bank.take_neutral(mean, std)
     taken = bank.get("")
     np.testing.assert_allclose([value.numpy().reshape(-1) for value in taken], [mean, std], rtol=1e-4)
     elsewhere = StyleBank(2)
-    elsewhere.take_neutral(mean, std, "meta")
+    elsewhere.restore(bank.state(), "meta")
     assert {value.device.type for value in elsewhere.get("")} == {"meta"}

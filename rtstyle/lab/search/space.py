@@ -16,7 +16,7 @@ from rtstyle.dsp.description import CONSTANT_Q, STFT
 from rtstyle.errors import ParameterError, did_you_mean
 from rtstyle.lab.nets.normalisation import NORMS
 from rtstyle.lab.nets.spectral import BRANCHES, scaled
-from rtstyle.lab.train.trainer import Plan
+from rtstyle.lab.train.trainer import Origin, Plan
 
 #: Front ends of the spectral family: what each puts into the shape of a network.
 FRONTS: Mapping[str, Mapping[str, int | str]] = {
@@ -28,7 +28,7 @@ FRONTS: Mapping[str, Mapping[str, int | str]] = {
 RESIZING = ("phi", "channels")  # choices after which no layer has the size it had
 
 TRAINING: Mapping[str, BaseDistribution] = {
-    "rate": FloatDistribution(5e-4, 5e-3, log=True),
+    "rate": FloatDistribution(2e-4, 5e-3, log=True),
     "adversary_from": CategoricalDistribution((0.0, 0.3, 1.0)),
     "flutter": FloatDistribution(0.5, 4.0, log=True),
     "pulses": FloatDistribution(0.1, 1.0, log=True),
@@ -52,7 +52,7 @@ CHOICES: Mapping[str, Mapping[str, BaseDistribution]] = {
         **TRAINING,
     },
 }
-NEVER = 1.0  # of `adversary_from`: discriminators would have to hear a network for longer than a short trial lasts
+NEVER = 1.0  # of `adversary_from`: new discriminators would have to hear a network for longer than a short trial lasts
 OF_THE_PLAN = ("rate", "adversary_from", "flutter", "pulses", "kl")
 
 
@@ -72,16 +72,17 @@ class Space:
     kind: str
     choices: Mapping[str, BaseDistribution]
     base: Mapping[str, int | str] = field(default_factory=dict)  # shape of what is not chosen, if not the family's own
+    plan: Mapping[str, float] = field(default_factory=dict)  # training of it, the same way
 
     def draw(self, trial: BaseTrial) -> Candidate:
         """Let the sampler of a trial choose. `[control]`"""
         drawn = candidate(self.kind, {name: _suggest(trial, name, among) for name, among in self.choices.items()})
-        return replace(drawn, shape={**self.base, **drawn.shape})
+        return replace(drawn, shape={**self.base, **drawn.shape}, plan={**self.plan, **drawn.plan})
 
     def own(self) -> dict[str, Any]:
-        """The choices that lead to the network `base`, trained as always but for discriminators. `[any]`"""
-        plan = {entry.name: entry.default for entry in fields(Plan)} | {"adversary_from": NEVER}
-        said = {name: value for name, value in (plan | dict(self.base)).items() if name in self.choices}
+        """The choices that lead to the network `base`, trained by `plan`. `[any]`"""
+        usual = {entry.name: entry.default for entry in fields(Plan)}
+        said = {name: value for name, value in {**usual, **self.plan, **self.base}.items() if name in self.choices}
         for name, front in FRONTS.items():
             if "front" in self.choices and front.items() <= self.base.items():
                 said["front"] = name
@@ -96,18 +97,23 @@ class Space:
         return [own, *steps]
 
 
-def space(kind: str, over: Sequence[str] = (), base: Mapping[str, int | str] | None = None) -> Space:
+def space(kind: str, over: Sequence[str] = (), origin: Origin | None = None) -> Space:
     """The space of a family over the named choices, or over all of them. `[control]`
 
-    base: the shape of a trained network, around which all but RESIZING are chosen. Raises ParameterError for choices that
-    there are not.
+    origin: a trained network, around which all but RESIZING are chosen, by default as its run had them; its discriminators
+    play along from the first step. Raises ParameterError for choices that there are not.
     """
-    choices = {name: among for name, among in CHOICES[kind].items() if base is None or name not in RESIZING}
+    choices = {name: among for name, among in CHOICES[kind].items() if origin is None or name not in RESIZING}
     for name in over:
         if name not in choices:
             where = f"The {kind} family" if name not in CHOICES[kind] else "A search that begins with a trained network"
             raise ParameterError(f"{where} has no choice {name!r}; {did_you_mean(name, list(choices))}")
-    return Space(kind, {name: choices[name] for name in over or choices}, base or {})
+    chosen = {name: choices[name] for name in over or choices}
+    if origin is None:
+        return Space(kind, chosen)
+    plan = {name: origin.plan[name] for name in OF_THE_PLAN if name in origin.plan}
+    plan["adversary_from"] = 0.0 if origin.adversaries else NEVER
+    return Space(kind, chosen, origin.net.shape.as_dict(), plan)
 
 
 def candidate(kind: str, chosen: Mapping[str, Any]) -> Candidate:

@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from rtstyle.bundle import Bundle, load_bundle
+from rtstyle.bundle import Bundle
 from rtstyle.corpus.pairs import PairCorpus
 from rtstyle.errors import FileError, ParameterError
 from rtstyle.lab.evaluate import content
@@ -17,9 +17,9 @@ from rtstyle.lab.evaluate.clips import RATE, find_clips
 from rtstyle.lab.evaluate.inputs import Input, choose_inputs, held_out, level
 from rtstyle.lab.evaluate.judge import load_judge
 from rtstyle.lab.export.bundle import export_checkpoint
-from rtstyle.lab.export.graphs import net_of
+from rtstyle.lab.origin import find_origin
 from rtstyle.lab.recipe import aims_in
-from rtstyle.lab.search.space import NEVER, Candidate
+from rtstyle.lab.search.space import Candidate
 from rtstyle.lab.search.study import Scores
 from rtstyle.lab.train.trainer import STYLES, Net, Plan, Trainer
 
@@ -38,8 +38,8 @@ class TrainAndListen:
 
     recordings: folder of those to score with, of which the ones that `rtstyle evaluate` judges by are left out; None: lines
     of the corpus' own training performances. So no figure of a later evaluation has helped to choose. The median rule hears
-    the validation performances, as every training does. begin_with: bundle whose weights a trial begins with in every layer
-    that keeps its size, and trains without discriminators unless they are chosen.
+    the validation performances, as every training does. begin_with: bundle or checkpoint whose weights a trial begins with in
+    every layer that keeps its size (`grafted`).
     """
 
     corpus: Path
@@ -50,20 +50,18 @@ class TrainAndListen:
     threads: int = 1
     device: str = "cpu"
     recordings: Path | None = None
-    begin_with: Path | None = None
+    begin_with: str | None = None
 
     def __call__(self, candidate: Candidate, number: int, report: Callable[[float, float], None]) -> Scores:
         torch.set_num_threads(self.threads)
         pairs = PairCorpus(self.corpus)
         common = {"minutes": self.minutes, "batch": self.batch, "seed": self.seed, "styles": aims_in(pairs)}
-        if self.begin_with is not None:
-            common["adversary_from"] = NEVER
         plan = Plan(candidate.kind, **(common | candidate.plan))
         folder = self.folder / f"{number:04d}"
         trainer = Trainer(plan, pairs, folder, shape=candidate.shape, device=self.device, valid=self._valid())
         if self.begin_with is not None:
-            begun = load_bundle(self.begin_with)
-            trainer.begin_with(grafted(net_of(begun), trainer.net))
+            begun = find_origin(self.begin_with)
+            trainer.begin_with(replace(begun, net=grafted(begun.net, trainer.net)))
         trainer.train(_Watch(trainer, report))
         bundle = export_checkpoint(
             trainer.checkpoint,
@@ -90,10 +88,15 @@ class TrainAndListen:
 
 
 def grafted(trained: Net, net: Net) -> Net:
-    """`net` with the weights of `trained` in every layer that has its size; the others stay as they are. `[any]`"""
+    """`net` with the weights of `trained` in every layer that has its size; the others stay as they are. `[any]`
+
+    Units of the decoder beyond those of `trained` add nothing at first.
+    """
     own = net.state_dict()
     fitting = {k: v for k, v in trained.state_dict().items() if k in own and own[k].shape == v.shape}
     net.load_state_dict(own | fitting)
+    for unit in list(net.decoder.units)[len(trained.decoder.units) :]:
+        torch.nn.init.zeros_(unit.project.weight)
     return net
 
 

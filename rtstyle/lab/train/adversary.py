@@ -17,7 +17,7 @@ random: A. Sauer et al., "Projected GANs converge faster", NeurIPS 2021.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -29,6 +29,7 @@ from rtstyle.lab.train import together
 from rtstyle.lab.train.losses import STRIDE_SECONDS, relative_powers
 
 TOP_HZ = 11000.0
+PER_VOICE = ("voice", "name")  # layers of a discriminator with a row for each voice
 ORDERS = 8  # of the random equaliser's cosines over the mel scale
 DEPTH_DB = 6.0  # of the first of them, at most
 FLOOR_DB = (-90.0, -50.0)  # of the random noise in one bin, against the power of the frame
@@ -232,9 +233,27 @@ class Adversary:
 
     def state(self) -> dict[str, Any]:
         """All that `restore` needs to go on."""
-        return {"net": self.net.state_dict(), "optimiser": self.optimiser.state_dict(), "steps": self.steps}
+        return {**self.ears(), "optimiser": self.optimiser.state_dict()}
+
+    def ears(self) -> dict[str, Any]:
+        """All that `take_over` needs."""
+        return {"net": self.net.state_dict(), "steps": self.steps, "voices": list(self.net.index)}
 
     def restore(self, state: dict[str, Any]) -> None:
         self.net.load_state_dict(state["net"])
         self.optimiser.load_state_dict(state["optimiser"])
+        self.steps = state["steps"]
+
+    def take_over(self, state: Mapping[str, Any]) -> None:
+        """Know what the discriminator of another run knew; of voices that it never met, what this one knew before."""
+        own, index = self.net.state_dict(), self.net.index
+        of_voices = [(index[voice], i) for i, voice in enumerate(state["voices"]) if voice in index]
+        here, there = (
+            (torch.tensor(each, dtype=torch.long) for each in zip(*of_voices, strict=True)) if of_voices else ((), ())
+        )
+        for name, value in state["net"].items():
+            if name.split(".")[0] in PER_VOICE:
+                own[name][here] = value[there].to(self.device)
+            else:
+                own[name].copy_(value)
         self.steps = state["steps"]

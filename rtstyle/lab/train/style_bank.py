@@ -29,17 +29,17 @@ class StyleBank:
         mean = self.mean[name]
         return mean, torch.sqrt(torch.clamp(self.square[name] - mean.square(), min=1e-4))
 
-    def take_neutral(self, mean: NDArray[np.float32], std: NDArray[np.float32], device: str) -> None:
-        """Begin with the neutral prior of a bundle, float32 (C,) each, on the device of the training."""
-        self.update("", *(torch.from_numpy(value)[None, None].to(device) for value in (mean, std)))
+    def take_neutral(self, mean: NDArray[np.float32], std: NDArray[np.float32]) -> None:
+        """Begin with the neutral prior of a bundle, float32 (C,) each."""
+        self.update("", *(torch.from_numpy(value)[None, None] for value in (mean, std)))
 
     def state(self) -> dict[str, Any]:
         """All that `restore` needs."""
         return {"mean": self.mean, "square": self.square}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take over what `state` gave."""
-        self.mean, self.square = dict(state["mean"]), dict(state["square"])
+    def restore(self, state: dict[str, Any], device: str = "cpu") -> None:
+        """Take over what `state` gave, on the device of the training."""
+        self.mean, self.square = ({k: v.to(device) for k, v in state[name].items()} for name in ("mean", "square"))
 
 
 def clip_statistics(latent: Tensor, active: Tensor) -> tuple[Tensor, Tensor]:

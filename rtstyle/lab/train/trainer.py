@@ -5,8 +5,8 @@ bank of the styles, the step, the seed and the corpus it saw.
 """
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,21 @@ class Plan:
     focus: float = 0.75  # share of the targets that are of the styles
     heard: float = 0.4  # share of the styles that are of a clip, not of all that was heard of the voice so far
     snapshots: int = 0  # steps between weights that are kept for good, the last ones too; 0: none
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a run may begin with: a trained network and what is known beside it (see `lab.origin`).
+
+    bank: statistics of the voices; of a bundle the neutral ones alone. identity: of the weights. plan: what its run did;
+    empty of a bundle. adversaries: what its discriminators know; empty of a bundle, and of a run that had none yet.
+    """
+
+    net: Net
+    bank: StyleBank
+    identity: str
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    adversaries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def encode(net: Net, clip: Clip, sample: bool = False) -> tuple[Tensor, dict[str, Tensor], Tensor]:
@@ -227,16 +242,19 @@ class Trainer:
             self.adversaries[name] = Adversary(net, self.device, name)
             together.same_weights(self.adversaries[name].net)
 
-    def begin_with(self, net: Net) -> None:
-        """Take over a trained network before the first step, as a rule that of a bundle.
+    def begin_with(self, origin: Origin) -> None:
+        """Take over a trained network before the first step.
 
-        Its discriminators are not in a bundle: new ones, if the plan has any, learn first what it plays, then it learns from
-        them.
+        Discriminators, if the plan has any, are those of the origin; where it has none, new ones learn first what it plays,
+        then it learns from them.
         """
-        self.net.load_state_dict(net.state_dict())
+        self.net.load_state_dict(origin.net.state_dict())
         self.averaged = {k: v.clone() for k, v in self.net.state_dict().items()}
+        self.bank.restore(origin.bank.state(), self.device)
         if self.plan.adversary_from < 1.0:
             self.begin_adversaries()
+            for name, heard in origin.adversaries.items():
+                self.adversaries[name].take_over(heard)
 
     def _acquaint(self, batches: Iterator[Batch], log: Log | None) -> None:
         """Train new discriminators alone until their word has full weight."""
@@ -370,10 +388,11 @@ class Trainer:
         }
 
     def snapshot(self) -> None:
-        """Keep the result as it is now; it exports like a checkpoint, and training cannot go on from it."""
+        """Keep the result as it is now, a third of a checkpoint: it exports like one, and a new run may begin with it."""
         folder = self.folder / SNAPSHOTS
         folder.mkdir(exist_ok=True)
-        torch.save(self.result(), folder / f"{self.step}.pt")
+        heard = {name: adversary.ears() for name, adversary in self.adversaries.items()}
+        torch.save({**self.result(), "adversaries": heard}, folder / f"{self.step}.pt")
 
     def save(self) -> None:
         """Write the checkpoint; an interruption leaves the former one."""

@@ -1,0 +1,45 @@
+"""What a training run may begin with: a bundle, or the checkpoint of another run with the discriminators that it had."""
+
+import hashlib
+from pathlib import Path
+
+from rtstyle.bundle import Bundle, find_bundle, load_bundle
+from rtstyle.errors import FileError, ParameterError
+from rtstyle.lab.export.graphs import net_of
+from rtstyle.lab.train.style_bank import StyleBank
+from rtstyle.lab.train.trainer import Origin, load_net
+
+
+def of_bundle(bundle: Bundle) -> Origin:
+    """A bundle as a beginning. `[control]` Raises BundleError for one that does not say its network."""
+    net = net_of(bundle)
+    bank = StyleBank(net.shape.latent)
+    bank.take_neutral(bundle.neutral_mean, bundle.neutral_std)
+    return Origin(net, bank, bundle.manifest.files["decoder.onnx"])
+
+
+def find_origin(name: str, kind: str = "") -> Origin:
+    """A bundle by name or folder, or the file of a checkpoint or snapshot, as a beginning. `[control]`
+
+    Raises ParameterError where `kind` is given and it is of another family, BundleError for a bundle that is missing or no
+    use, FileError for such a file.
+    """
+    file = Path(name)
+    if file.suffix != ".pt":
+        bundle = load_bundle(find_bundle(name))
+        _agree(name, bundle.kind, kind)
+        return of_bundle(bundle)
+    if not file.is_file():
+        raise FileError(f"There is no checkpoint {file}; give the checkpoint.pt of a run, or one of its snapshots.")
+    try:
+        net, bank, state = load_net(file)
+    except Exception as error:  # whatever the reader makes of a file that is none
+        raise FileError(f"{file} is no checkpoint of `rtstyle train`; give the checkpoint.pt of a run.") from error
+    _agree(name, net.kind, kind)
+    identity = hashlib.sha256(file.read_bytes()).hexdigest()
+    return Origin(net, bank, identity, state["plan"], state.get("adversaries", {}))
+
+
+def _agree(name: str, kind: str, wanted: str) -> None:
+    if wanted and kind != wanted:
+        raise ParameterError(f"{name} is not {wanted}; name one of that family, or train the other one.")
