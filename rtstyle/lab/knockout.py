@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from rtstyle.corpus.pairs import PairCorpus
-from rtstyle.lab.train.batches import Batch, Batches
+from rtstyle.lab.train.batches import Batch, Maker
 from rtstyle.lab.train.trainer import Plan, Trainer
 
 SEED = 99
@@ -91,10 +91,10 @@ def knock_out(checkpoint: Path, corpus: Path, count: int) -> list[tuple[str, flo
     trainer.net.eval()
     trainer.bank.restore(state["bank"])
     valid = PairCorpus(corpus, "valid", same=0.0)
-    made = Batches(
+    listen = Maker(
         valid, trainer.analyser, size=8, seconds=1.0, seed=SEED, identity=0.0, augment=False, styles=plan.styles
     )
-    batches = [made.make() for _ in range(count)]
+    batches = [listen() for _ in range(count)]
     rows = [("nothing", held_out_loss(trainer, batches))]
     rows += [(name, held_out_loss(trainer, batches, make())) for name, make in pieces(trainer).items()]
     for batch in batches:

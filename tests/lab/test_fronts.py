@@ -10,7 +10,7 @@ from msgspec.structs import replace as replace_field
 from rtstyle.errors import BundleError
 from rtstyle.lab.evaluate.bundle_run import BundleRun
 from rtstyle.lab.export.bundle import export_tiny
-from rtstyle.lab.train.batches import Batches
+from rtstyle.lab.train.batches import Maker
 from rtstyle.lab.train.trainer import Plan, Trainer
 from rtstyle.runtime.model import load_model
 from tests.contract import lag_of, noise_signal, verify_latency, verify_streaming
@@ -60,7 +60,7 @@ def test_the_chain_is_as_late_as_it_says(shape: dict, tmp_path: Path) -> None:
 @fronts
 def test_a_front_end_learns(shape: dict, tmp_path: Path) -> None:
     trainer = Trainer(Plan("spectral", batch=2, seconds=0.5, styles=()), Tones(), tmp_path, shape=SMALL | shape)
-    batch = Batches(Tones(), trainer.analyser, size=2, seconds=0.5, seed=1, identity=0.0, augment=False).make()
+    batch = Maker(Tones(), trainer.analyser, size=2, seconds=0.5, seed=1, identity=0.0, augment=False)()
     losses = []
     for _ in range(12):
         loss, _ = trainer.loss(batch, sample=False)

@@ -35,7 +35,7 @@ from rtstyle.lab.search.report import front, write_report
 from rtstyle.lab.search.space import CHOICES, FRONTS, RESIZING, Candidate, Space, candidate, space
 from rtstyle.lab.search.study import Scores, counted, fail_the_dead, open_study, run_study
 from rtstyle.lab.search.trial import _Watch, corpus_inputs, grafted, listen
-from rtstyle.lab.train.batches import Batches
+from rtstyle.lab.train.batches import Maker
 from rtstyle.lab.train.trainer import Plan, Trainer
 from tests.corpus.tones import RATE, tone, write_library
 from tests.lab.test_training import SMALL, Tones
@@ -297,7 +297,7 @@ def test_a_bundle_is_scored_alike_every_time(tmp_path: Path) -> None:
 def test_every_front_end_trains_every_parameter(name: str, tmp_path: Path) -> None:
     shape = {"channels": 16, "latent": 8, "style": 8, "units": 1, "norm": "switchable", "depth": 3, **FRONTS[name]}
     trainer = Trainer(Plan("spectral", batch=2, seconds=0.4, styles=()), Tones(), tmp_path, shape=shape)
-    batch = Batches(Tones(), trainer.analyser, size=2, seconds=0.4, seed=1, identity=0.0).make()
+    batch = Maker(Tones(), trainer.analyser, size=2, seconds=0.4, seed=1, identity=0.0)()
     trainer.loss(batch, sample=True)[0].backward()
     for name, parameter in trainer.net.named_parameters():
         assert parameter.grad is not None, name

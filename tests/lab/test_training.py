@@ -29,11 +29,11 @@ from rtstyle.lab.train.adversary import (
     colour,
     discriminator_loss,
 )
-from rtstyle.lab.train.batches import Analyser, Augment, Batches
+from rtstyle.lab.train.batches import Analyser, Augment, Batches, Maker
 from rtstyle.lab.train.losses import flutter_loss, frame_loss, hearing, power_of, relative_powers
 from rtstyle.lab.train.stage import Stage
 from rtstyle.lab.train.style_bank import StyleBank
-from rtstyle.lab.train.trainer import NETS, SHAPES, SNAPSHOTS, Origin, Plan, Trainer, load_net
+from rtstyle.lab.train.trainer import NETS, SHAPES, SNAPSHOTS, Origin, Plan, Trainer, load_net, makers_beside
 
 SMALL = {"channels": 24, "latent": 8, "style": 8, "units": 2}
 
@@ -66,7 +66,7 @@ class Tones:
 def test_loss_falls_on_a_batch_seen_again_and_again(kind: str, tmp_path: Path) -> None:
     torch.set_num_threads(1)
     trainer = Trainer(Plan(kind, batch=3, seconds=0.4, styles=()), Tones(), tmp_path, shape=SMALL)
-    batch = Batches(Tones(), trainer.analyser, size=3, seconds=0.4, seed=1, identity=0.0).make()
+    batch = Maker(Tones(), trainer.analyser, size=3, seconds=0.4, seed=1, identity=0.0)()
     first = float(trainer.loss(batch, sample=False)[0].detach())
     for group in trainer.optimiser.param_groups:
         group["lr"] = 5e-3
@@ -113,11 +113,11 @@ class Libraries(Tones):
 def test_an_example_of_a_relative_counts_for_the_instrument_alone(tmp_path: Path) -> None:
     trainer = Trainer(Plan("spectral", batch=4, seconds=0.4, styles=()), Libraries(), tmp_path, shape=SMALL)
     given = {"size": 4, "seconds": 0.4, "seed": 1, "identity": 0.0}
-    batch = Batches(Libraries(), trainer.analyser, **given, relatives=1.0).make()
+    batch = Maker(Libraries(), trainer.analyser, **given, relatives=1.0)()
     assert [example.split("/")[0] for example in batch.examples] == [voice.split("/")[0] for voice in batch.voices]
     trainer.play(batch, sample=True)
     assert set(trainer.bank.mean) - {""} <= {"bright", "dull"}
-    own = Batches(Libraries(), trainer.analyser, **given, relatives=1.0, augment=False).make()
+    own = Maker(Libraries(), trainer.analyser, **given, relatives=1.0, augment=False)()
     assert own.examples == own.voices
 
 
@@ -171,6 +171,36 @@ def test_a_run_begins_with_a_trained_network_to_which_its_discriminators_listen_
         assert all(torch.equal(value, trained.state_dict()[name]) for name, value in state.items())
     assert all(adversary.steps == 3 for adversary in trainer.adversaries.values())
     assert any(not torch.equal(value, trained.state_dict()[name]) for name, value in trainer.net.state_dict().items())
+
+
+def test_several_makers_take_turns_and_make_the_same_batches_every_time() -> None:
+    net = NETS["spectral"](SHAPES["spectral"](**SMALL))
+
+    def makers() -> list[Maker]:
+        return [Maker(Tones(), analyser_of(net), size=2, seconds=0.3, seed=(5, number)) for number in range(3)]
+
+    alone = [[maker() for _ in range(2)] for maker in makers()]
+    expected = [made[turn].target for turn in range(2) for made in alone]
+    batches = Batches(makers())
+    found = [batch.target for batch, _ in zip(batches, range(6), strict=False)]
+    batches.close()
+    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+    assert not torch.equal(found[0], found[1])
+    assert makers_beside("cpu") == 1 <= makers_beside("cuda:0")
+
+
+def test_what_goes_wrong_while_a_batch_is_made_ends_the_training() -> None:
+    class Broken(Tones):
+        def sample(self, *_: object, **__: object) -> None:  # type: ignore[override]
+            raise OSError("a shard is gone")
+
+    net = NETS["spectral"](SHAPES["spectral"](**SMALL))
+    whole, broken = (Maker(corpus, analyser_of(net), size=8, seconds=0.3, seed=1) for corpus in (Tones(), Broken()))
+    batches = Batches([whole, broken])
+    with pytest.raises(OSError, match="a shard is gone"):
+        for _ in zip(range(4), batches, strict=False):
+            pass
+    batches.close()
 
 
 class OtherTones(Tones):
@@ -228,7 +258,7 @@ def test_snapshots_are_the_results_on_the_way(tmp_path: Path) -> None:
 
 def test_batches_repeat_with_their_seed() -> None:
     net = NETS["spectral"](SHAPES["spectral"](**SMALL))
-    one, two = (Batches(Tones(), analyser_of(net), size=2, seconds=0.3, seed=5).make() for _ in range(2))
+    one, two = (Maker(Tones(), analyser_of(net), size=2, seconds=0.3, seed=5)() for _ in range(2))
     assert torch.equal(one.x.features, two.x.features)
     assert one.voices == two.voices
 
@@ -395,7 +425,7 @@ def test_knocking_a_piece_out_tells_and_leaves_the_network_as_it_was(kind: str, 
     trainer = Trainer(Plan(kind, batch=2, seconds=0.3, styles=()), Tones(), tmp_path, shape=SMALL)
     for parameter in trainer.net.parameters():  # outputs that start at zero would hide a piece
         parameter.data += 0.02 * torch.randn_like(parameter)
-    batches = [Batches(Tones(), trainer.analyser, size=2, seconds=0.3, seed=1, identity=0.0).make()]
+    batches = [Maker(Tones(), trainer.analyser, size=2, seconds=0.3, seed=1, identity=0.0)()]
     whole = held_out_loss(trainer, batches)
     for name, make in pieces(trainer).items():
         assert held_out_loss(trainer, batches, make()) != whole, name

@@ -1,4 +1,4 @@
-"""Batches of aligned pairs, seen through the same kernels as on stage, made ahead by a thread.
+"""Batches of aligned pairs, seen through the same kernels as on stage, made ahead by threads.
 
 A batch holds the input (described by `dsp.front` and `dsp.excitation`), the aligned target and a clip of the target's voice
 (one library of an instrument) from elsewhere, whose statistics are the style.
@@ -6,8 +6,9 @@ A batch holds the input (described by `dsp.front` and `dsp.excitation`), the ali
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from itertools import cycle
 
 import numpy as np
 import torch
@@ -203,8 +204,8 @@ class Augment:
         return self.noisy(self.by_microphone(x) * np.float32(10 ** (self.rng.uniform(-10, 4) / 20)))
 
 
-class Batches:
-    """Endless seeded batches, made by a background thread while the network trains.
+class Maker:
+    """Makes one seeded batch after the other.
 
     identity: share of real phrases that are to stay as they are. chords: share of the pairs with several notes at once, on
     which the pulses are of no use. relatives: share of the style clips that come from any library of the target's instrument;
@@ -219,14 +220,13 @@ class Batches:
         *,
         size: int,
         seconds: float,
-        seed: int,
+        seed: int | Sequence[int],
         augment: bool = True,
         identity: float = 0.12,
         chords: float = 0.15,
         relatives: float = 0.2,
         styles: tuple[str, ...] = (),
         focus: float = 0.75,
-        ahead: int = 3,
     ) -> None:
         known = [style if corpus.count(style) else style.split("/")[0] for style in styles]
         self.styles = tuple(dict.fromkeys(style for style in known if corpus.count(style)))
@@ -235,13 +235,9 @@ class Batches:
         self.rng = np.random.default_rng(seed)
         self.augment = Augment(self.rng) if augment else None
         self.identity, self.chords, self.relatives = identity, chords, relatives
-        self.queue: queue.Queue[Batch] = queue.Queue(ahead)
-        self.stopping = threading.Event()
-        self.failure: BaseException | None = None
-        self.thread = threading.Thread(target=self._run, daemon=True)
 
-    def make(self) -> Batch:
-        """Make one batch now."""
+    def __call__(self) -> Batch:
+        """Make the next batch."""
         hop = self.analyser.hop
         samples = int(self.seconds * self.analyser.sample_rate) // hop * hop
         xs, ys, styles, voices, examples = [], [], [], [], []
@@ -281,13 +277,31 @@ class Batches:
         clips = self.analyser.clip(x), self.analyser.clip(style, heard=False)
         return Batch(*clips, torch.from_numpy(y), voices, examples)
 
-    def _run(self) -> None:
+
+class Batches:
+    """Endless batches, made by background threads while the network trains.
+
+    The kernels run without the GIL, so a few makers keep a GPU busy. The batches come in turn, each maker's in its order:
+    the same makers make the same batches every time.
+    """
+
+    AHEAD = 3  # batches of each maker
+
+    def __init__(self, makers: Sequence[Maker]) -> None:
+        self.queues: list[queue.Queue[Batch]] = [queue.Queue(self.AHEAD) for _ in makers]
+        self.stopping = threading.Event()
+        self.failure: BaseException | None = None
+        self.threads = [
+            threading.Thread(target=self._run, args=each, daemon=True) for each in zip(makers, self.queues, strict=True)
+        ]
+
+    def _run(self, maker: Maker, made: "queue.Queue[Batch]") -> None:
         try:
             while not self.stopping.is_set():
-                batch = self.make()
+                batch = maker()
                 while not self.stopping.is_set():
                     try:
-                        self.queue.put(batch, timeout=0.5)
+                        made.put(batch, timeout=0.5)
                         break
                     except queue.Full:
                         continue
@@ -295,10 +309,15 @@ class Batches:
             self.failure = error
 
     def __iter__(self) -> Iterator[Batch]:
-        self.thread.start()
+        for thread in self.threads:
+            thread.start()
+        for made in cycle(self.queues):
+            yield self._next(made)
+
+    def _next(self, made: "queue.Queue[Batch]") -> Batch:
         while True:
             try:
-                yield self.queue.get(timeout=1.0)
+                return made.get(timeout=1.0)
             except queue.Empty:
                 if self.failure is not None:
                     raise self.failure from None

@@ -4,6 +4,7 @@ A checkpoint holds everything that training and export need: shape, weights, ave
 bank of the styles, the step, the seed and the corpus it saw.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from rtstyle.lab.nets.spectral import SpectralNet, SpectralShape, band_spread
 from rtstyle.lab.nets.streaming import Past, adapt
 from rtstyle.lab.train import together
 from rtstyle.lab.train.adversary import Adversary, EarDiscriminator, SpectrumDiscriminator
-from rtstyle.lab.train.batches import Analyser, Batch, Batches, Clip
+from rtstyle.lab.train.batches import Analyser, Batch, Batches, Clip, Maker
 from rtstyle.lab.train.log import Log
 from rtstyle.lab.train.losses import (
     STRIDE_SECONDS,
@@ -43,6 +44,7 @@ NETS: dict[str, Callable[..., Net]] = {"spectral": SpectralNet, "latent": Latent
 WINDOWS = (2048, 1024, 512)  # of the loss
 ADVERSARY_WINDOW = 1024
 SEEDS_APART = 1_000_003  # of the batches of two processes
+MOST_MAKERS = 12  # of batches; what of them needs the GIL keeps more from helping
 SNAPSHOTS = "snapshots"  # folder of a run: STEP.pt
 STYLES = ("violin", "flute", "cello", "trumpet", "clarinet", "saxophone", "voice")  # what most steps aim at
 
@@ -69,7 +71,15 @@ class Plan:
     styles: tuple[str, ...] = STYLES
     focus: float = 0.75  # share of the targets that are of the styles
     heard: float = 0.4  # share of the styles that are of a clip, not of all that was heard of the voice so far
+    makers: int = 0  # threads that make batches; 0: as many as keep a GPU busy, one beside a processor
     snapshots: int = 0  # steps between weights that are kept for good, the last ones too; 0: none
+
+
+def makers_beside(device: str) -> int:
+    """How many threads make the batches of one process that trains on `device`. `[any]`"""
+    if device == "cpu":
+        return 1
+    return max(1, min(MOST_MAKERS, (os.cpu_count() or 1) // together.size() - 1))
 
 
 @dataclass(frozen=True)
@@ -121,10 +131,8 @@ class Trainer:
         self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=plan.rate, betas=(0.9, 0.98), weight_decay=1e-4)
         self.bank = StyleBank(self.shape.latent)
         self.step, self.trained_seconds = 0, 0.0
-        spectral = isinstance(self.shape, SpectralShape)
-        seen = (self.shape.n_fft, self.shape.bands, self.shape.analysis) if spectral else ()
-        self.analyser = Analyser(plan.kind, self.shape.hop, self.shape.sample_rate, *seen, seed=plan.seed + 1)
-        self.stage = Stage(self.shape).to(device) if spectral else None
+        self.analyser = self._listen(plan.seed + 1)
+        self.stage = Stage(self.shape).to(device) if isinstance(self.shape, SpectralShape) else None
         self.valid = valid
         self.adversaries: dict[str, Adversary] = {}
 
@@ -271,15 +279,7 @@ class Trainer:
         plan, first = self.plan, together.rank() == 0
         together.same_weights(self.net)
         torch.manual_seed(plan.seed + self.step + together.rank())
-        batches = Batches(
-            self.corpus,
-            self.analyser,
-            size=plan.batch,
-            seconds=plan.seconds,
-            seed=plan.seed * 1000 + self.step + SEEDS_APART * together.rank(),
-            styles=plan.styles,
-            focus=plan.focus,
-        )
+        batches = Batches([self._maker(number) for number in range(plan.makers or makers_beside(self.device))])
         log = Log(self.folder, report) if first else None
         try:
             drawn = iter(batches)
@@ -290,6 +290,25 @@ class Trainer:
             batches.close()
             if log is not None:
                 log.close()
+
+    def _maker(self, number: int) -> Maker:
+        """One of those that make this process' batches from now on."""
+        plan = self.plan
+        return Maker(
+            self.corpus,
+            self.analyser if number == 0 else self._listen(plan.seed + 1 + number),
+            size=plan.batch,
+            seconds=plan.seconds,
+            seed=(plan.seed * 1000 + self.step + SEEDS_APART * together.rank(), number),
+            styles=plan.styles,
+            focus=plan.focus,
+        )
+
+    def _listen(self, seed: int) -> Analyser:
+        """What hears clips as the network is to."""
+        shape = self.shape
+        seen = (shape.n_fft, shape.bands, shape.analysis) if isinstance(shape, SpectralShape) else ()
+        return Analyser(self.plan.kind, shape.hop, shape.sample_rate, *seen, seed=seed)
 
     def _go_on(self, batches: Iterator[Batch], log: Log | None) -> None:
         plan = self.plan
@@ -350,7 +369,7 @@ class Trainer:
     def validate(self, count: int = 4) -> dict[str, float]:
         """Loss on held-out libraries and scores with the averaged weights, its parts weighed alike in all runs of a family."""
         assert self.valid is not None
-        batches = Batches(
+        make = Maker(
             self.valid,
             self.analyser,
             size=self.plan.batch,
@@ -365,7 +384,7 @@ class Trainer:
         self.net.load_state_dict(self.averaged)
         self.net.eval()
         alike = Plan(self.plan.kind)
-        total = [float(self.loss(batches.make().to(self.device), sample=False, weights=alike)[0]) for _ in range(count)]
+        total = [float(self.loss(make().to(self.device), sample=False, weights=alike)[0]) for _ in range(count)]
         self.net.train()
         self.net.load_state_dict(kept)
         return {"valid": round(sum(total) / len(total), 4)}
