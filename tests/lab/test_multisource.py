@@ -20,8 +20,9 @@ from rtstyle.lab.multisource.nets import (
     decibels,
     standard,
 )
-from rtstyle.lab.multisource.training import PLAIN, ROWS, Plan, bin_weights, free_bits, objective, train
+from rtstyle.lab.multisource.training import PLAIN, ROWS, Plan, bin_weights, objective, train
 from rtstyle.lab.nets.streaming import Past
+from rtstyle.lab.train.losses import free_bits
 
 SMALL = VaeShape(channels=12, latent=6)
 SHAPES = {"plain": SMALL, "attention": replace(SMALL, slow=5), "mean": replace(SMALL, slow=5, pooling="mean")}

@@ -203,6 +203,17 @@ def test_what_goes_wrong_while_a_batch_is_made_ends_the_training() -> None:
     batches.close()
 
 
+def test_units_of_a_latent_that_say_less_than_the_free_bits_cost_the_same_as_those_at_them(tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    given = {"size": 2, "seconds": 0.4, "seed": 1, "identity": 0.0}
+    costs = []
+    for bits in (0.0, 1e3):
+        plan = Plan("latent", batch=2, seconds=0.4, styles=(), free_bits=bits)
+        trainer = Trainer(plan, Tones(), tmp_path, shape=SMALL)
+        costs.append(trainer.loss(Maker(Tones(), trainer.analyser, **given)(), sample=False)[1]["kl"])
+    assert 0.0 < costs[0] < SMALL["latent"] * 1e3 == costs[1]
+
+
 class OtherTones(Tones):
     """The same two instruments in another order, and a third."""
 

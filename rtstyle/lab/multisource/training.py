@@ -11,7 +11,7 @@ from torch import Tensor
 from rtstyle.lab.multisource.nets import Level, Vae, VaeShape, bin_numbers, of_equal_size
 from rtstyle.lab.nets.latent import BandSpectrum
 from rtstyle.lab.nets.streaming import Past
-from rtstyle.lab.train.losses import hearing
+from rtstyle.lab.train.losses import FREE_BITS, free_bits, hearing
 
 PLAIN = VaeShape()
 HIERARCHICAL = VaeShape(slow=32)
@@ -41,7 +41,6 @@ class Plan:
     rate: float = 2e-3
 
 
-FREE_BITS = 0.25
 ROWS = (
     Row("plain, one source", PLAIN, several=False),
     Row("plain, several sources", PLAIN),
@@ -57,15 +56,6 @@ def bin_weights(shape: VaeShape) -> Tensor:
     half = BandSpectrum.WINDOW // 2
     weight = hearing(2 * shape.bands * half, shape.sample_rate)[bin_numbers(shape.bands)]
     return weight / weight.mean()
-
-
-def free_bits(divergence: Tensor, nats: float) -> Tensor:
-    """Divergence (batch, T, units) as a loss: mean over frames, sum over units, each at least `nats`; 0 leaves it as it is.
-
-    A unit that says less is not pushed further towards the prior, so it need not collapse.
-    Source: D. Kingma et al., "Improved variational inference with inverse autoregressive flow", NIPS 2016, Eq. 15.
-    """
-    return divergence.mean((0, 1)).clamp(min=nats).sum()
 
 
 def objective(found: Tensor, wanted: Tensor, levels: list[Level], weight: Tensor, free: float) -> Tensor:

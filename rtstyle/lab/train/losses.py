@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 STRIDE_SECONDS = 0.00667  # between two windows
+FREE_BITS = 0.25  # nats per unit of a latent up to which it is not pushed towards the prior
 SMOOTHED = 6  # frames, 40 ms
 LAGS = (1, 3, 9)  # frames, 7 to 60 ms
 FLUTTER_FLOOR = 3e-6
@@ -85,3 +86,12 @@ def share_of_pulses(of_input: Tensor, of_pulses: Tensor, noise: Tensor) -> Tenso
     level = total.detach() / total.detach().sum(2, keepdim=True).clamp(min=1e-9)
     heard = torch.relu(torch.log(level + 1e-9) - math.log(1e-5))
     return (of_pulses / total.clamp(min=1e-12) * heard).sum() / heard.sum().clamp(min=1e-3)
+
+
+def free_bits(divergence: Tensor, nats: float) -> Tensor:
+    """Divergence (batch, T, units) as a loss: mean over frames, sum over units, each at least `nats`; 0 leaves it as it is.
+
+    A unit that says less is not pushed further towards the prior, so it need not collapse.
+    Source: D. Kingma et al., "Improved variational inference with inverse autoregressive flow", NIPS 2016, Eq. 15.
+    """
+    return divergence.mean((0, 1)).clamp(min=nats).sum()

@@ -25,9 +25,11 @@ from rtstyle.lab.train.adversary import Adversary, EarDiscriminator, SpectrumDis
 from rtstyle.lab.train.batches import Analyser, Batch, Batches, Clip, Maker
 from rtstyle.lab.train.log import Log
 from rtstyle.lab.train.losses import (
+    FREE_BITS,
     STRIDE_SECONDS,
     flutter_loss,
     frame_loss,
+    free_bits,
     hearing,
     over_time,
     power_of,
@@ -62,6 +64,7 @@ class Plan:
     warm_up: int = 200  # steps in which the rate rises
     seed: int = 0
     kl: float = 1e-4
+    free_bits: float = FREE_BITS  # nats of a unit of the latent that cost nothing
     average: float = 0.999
     flutter: float = 2.0  # weight of the flutter of the bands
     pulses: float = 0.4  # price of the pulses where the input would do as well
@@ -98,13 +101,16 @@ class Origin:
 
 
 def encode(net: Net, clip: Clip, sample: bool = False) -> tuple[Tensor, dict[str, Tensor], Tensor]:
-    """Latent of a clip, what the decoder takes besides it, and the divergence from the prior (0 for spectral)."""
+    """Latent of a clip, what the decoder takes besides it, and the divergence from the prior, (batch, T, units).
+
+    A spectral latent has no prior: 0.
+    """
     if isinstance(net, SpectralNet):
         latent, skip = net.encoder(clip.features, Past())
-        return latent.float(), {"skip": skip}, torch.zeros(())
+        return latent.float(), {"skip": skip}, torch.zeros(1, 1, 1)
     mean, log_variance, bands, skip = net.encoder(clip.audio, Past())
     mean, log_variance = mean.float(), log_variance.float().clamp(-10.0, 4.0)
-    divergence = 0.5 * (mean.square() + log_variance.exp() - log_variance - 1.0).sum(2).mean()
+    divergence = 0.5 * (mean.square() + log_variance.exp() - log_variance - 1.0)
     latent = mean + torch.randn_like(mean) * torch.exp(0.5 * log_variance) if sample else mean
     return latent, {"bands": bands, "skip": skip}, divergence
 
@@ -231,8 +237,9 @@ class Trainer:
             for adversary in self.adversaries.values():
                 parts |= adversary.last
         if plan.kind == "latent":
-            parts["kl"] = float(divergence.detach())
-            total = total + plan.kl * divergence
+            kl = free_bits(divergence, plan.free_bits)
+            parts["kl"] = float(kl.detach())
+            total = total + plan.kl * kl
         return total, parts
 
     def against(self, name: str, power_y: Tensor, power_t: Tensor, batch: Batch) -> Tensor:
