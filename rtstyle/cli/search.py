@@ -33,7 +33,7 @@ def search(
     """Search for a network and a training, or go on with the study in OUT.
 
     Each trial trains for some minutes, is exported, and is scored as it plays live: the judge's probability of the target,
-    the share of the pitch that is kept, and the slowest blocks. A trial whose validation loss is above the median of the
+    the share of the pitch that is kept, and the slowest blocks. A trial whose validation loss is 1 % above the median of the
     others at a quarter, half or three quarters of its minutes is given up.
 
     Parameters

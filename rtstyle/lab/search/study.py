@@ -31,6 +31,7 @@ NAME = "rtstyle"
 OBJECTIVES: Mapping[str, str] = {"judge": "maximize", "pitch": "maximize", "p99": "minimize"}
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 PRUNED_FROM = 4  # finished trials that must have come as far before a median says anything
+MARGIN = 0.01  # of the median, by which a loss may lie above it: around a trained network all are alike but for chance
 BEAT_SECONDS = 20.0  # between two signs of life of a running trial
 SILENT_SECONDS = 120.0  # after the last one it counts as dead
 
@@ -168,12 +169,12 @@ def _run_trial(space: Space, score: Score, place: str, trials: int, seed: int, t
 
 
 def _report(study: optuna.Study, trial: optuna.Trial, share: float, loss: float) -> None:
-    """Keep the loss after a share of a trial's training; raises TrialPruned if it is above the median of the finished ones."""
+    """Keep the loss after a share of a trial's training; raises TrialPruned if it lies behind the median of the finished ones."""
     key = f"loss at {share:g}"
     trial.set_user_attr(key, loss)
     finished = study.get_trials(deepcopy=False, states=FINISHED)
     others = [other for t in finished if math.isfinite(other := t.user_attrs.get(key, math.nan))]
-    if len(others) >= PRUNED_FROM and not loss <= statistics.median(others):
+    if len(others) >= PRUNED_FROM and not loss <= (1.0 + MARGIN) * statistics.median(others):
         raise optuna.TrialPruned
 
 
