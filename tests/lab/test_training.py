@@ -33,7 +33,17 @@ from rtstyle.lab.train.batches import Analyser, Augment, Batches, Maker
 from rtstyle.lab.train.losses import flutter_loss, frame_loss, hearing, power_of, relative_powers
 from rtstyle.lab.train.stage import Stage
 from rtstyle.lab.train.style_bank import StyleBank
-from rtstyle.lab.train.trainer import NETS, SHAPES, SNAPSHOTS, Origin, Plan, Trainer, load_net, makers_beside
+from rtstyle.lab.train.trainer import (
+    ADVERSARY_WINDOW,
+    NETS,
+    SHAPES,
+    SNAPSHOTS,
+    Origin,
+    Plan,
+    Trainer,
+    load_net,
+    makers_beside,
+)
 
 SMALL = {"channels": 24, "latent": 8, "style": 8, "units": 2}
 
@@ -240,6 +250,11 @@ def test_a_run_begins_with_the_snapshot_of_another_and_its_discriminators_know_t
         for name, value in adversary.net.state_dict().items():
             was = known.net.state_dict()[name]
             assert torch.equal(value[[2, 0]] if name.split(".")[0] in PER_VOICE else value, was), name
+    stranger = SpectrumDiscriminator(["drone"], ADVERSARY_WINDOW, 48000)
+    own = stranger.voice.weight.clone()
+    Adversary(stranger, "cpu", "spectrum").take_over(origin.adversaries["spectrum"])
+    assert torch.equal(stranger.voice.weight, own)
+    assert torch.equal(stranger.score.weight, trainer.adversaries["spectrum"].net.score.weight)
 
 
 @pytest.mark.parametrize("kind", ["missing", "no checkpoint", "another pickle"])

@@ -247,10 +247,9 @@ class Adversary:
     def take_over(self, state: Mapping[str, Any]) -> None:
         """Know what the discriminator of another run knew; of voices that it never met, what this one knew before."""
         own, index = self.net.state_dict(), self.net.index
-        of_voices = [(index[voice], i) for i, voice in enumerate(state["voices"]) if voice in index]
-        here, there = (
-            (torch.tensor(each, dtype=torch.long) for each in zip(*of_voices, strict=True)) if of_voices else ((), ())
-        )
+        known = [voice for voice in state["voices"] if voice in index]
+        here = torch.tensor([index[voice] for voice in known], dtype=torch.long)
+        there = torch.tensor([state["voices"].index(voice) for voice in known], dtype=torch.long)
         for name, value in state["net"].items():
             if name.split(".")[0] in PER_VOICE:
                 own[name][here] = value[there].to(self.device)
