@@ -8,7 +8,7 @@ from rtstyle.backends.backend import AudioFormat, BackendState, DeviceLatency
 from rtstyle.backends.devices import Direction
 from rtstyle.backends.jack_callback import jack_callback
 from rtstyle.backends.jack_ports import NOTHING, JackPort, pair_ports, pick_ports
-from rtstyle.backends.libjack import CAPTURE, PLAYBACK, LibJack
+from rtstyle.backends.libjack import CAPTURE, PLAYBACK, LibJack, listed
 from rtstyle.backends.link import AudioLink
 from rtstyle.errors import DeviceError
 
@@ -172,9 +172,7 @@ class JackBackend:
             client = self._client
             if client is None or self._state is not BackendState.RUNNING:
                 return self._connections or []
-            found = [(other.name, port.name) for port in client.inports for other in client.get_all_connections(port)]
-            found += [(port.name, other.name) for port in client.outports for other in client.get_all_connections(port)]
-            return found
+            return listed(self._jack().module, lambda: _connections(client))
 
     def poll(self) -> BackendState:
         """Remember the connections, for the case that the server dies."""
@@ -200,6 +198,9 @@ class JackBackend:
             self._keep = []
 
     def _wanted_connections(self) -> list[tuple[str, str]]:
+        return listed(self._jack().module, self._choose_connections)
+
+    def _choose_connections(self) -> list[tuple[str, str]]:
         client = self._open_client()
         if self._connections is not None:  # the ones before the server died
             there = {port.name for port in client.get_ports(is_audio=True)}
@@ -262,3 +263,8 @@ class JackBackend:
         if self._library is None:
             raise DeviceError("the JACK client is not open")
         return self._library
+
+
+def _connections(client: Any) -> list[tuple[str, str]]:
+    found = [(other.name, port.name) for port in client.inports for other in client.get_all_connections(port)]
+    return found + [(port.name, other.name) for port in client.outports for other in client.get_all_connections(port)]

@@ -3,13 +3,31 @@
 import ctypes
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
-from rtstyle.errors import MissingPartError
+from rtstyle.errors import DeviceError, MissingPartError
 
 CAPTURE, PLAYBACK = 0, 1  # JackLatencyCallbackMode
 
+Found = TypeVar("Found")
 LatencyCallback = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_void_p)
+
+
+LISTINGS = 10  # in a row during which a port leaves: no server is as busy as that
+
+
+def listed(module: Any, ask: Callable[[], Found]) -> Found:
+    """What `ask` finds in the server's lists of ports and connections. `[control]`
+
+    The JACK-Client package looks every name of a list up again, and raises JackError where a port has left in between, as
+    when another program quits: then it is asked once more. Raises `DeviceError` where that never ends. module: the package.
+    """
+    for _ in range(LISTINGS):
+        try:
+            return ask()
+        except module.JackError as error:
+            failure = error
+    raise DeviceError(f"the JACK server's ports could not be listed: {failure}")
 
 
 class _LatencyRange(ctypes.Structure):

@@ -68,6 +68,7 @@ def jack_ports() -> list[dict[str, Any]]:
 
     A capture port is an input of ours: it gives sound. A playback port takes it.
     """
+    from rtstyle.backends.libjack import listed
     from rtstyle.cli.output import native_stderr_hidden
 
     try:
@@ -79,12 +80,11 @@ def jack_ports() -> list[dict[str, Any]]:
             client = jack.Client("rtstyle-devices", no_start_server=True)
     except jack.JackOpenError:
         return []
-    ports = [
-        {"name": port.name, "direction": "input" if port.is_output else "output"}
-        for port in client.get_ports(is_audio=True)
-    ]
-    client.close()
-    return ports
+    try:
+        found = listed(jack, lambda: client.get_ports(is_audio=True))
+    finally:
+        client.close()
+    return [{"name": port.name, "direction": "input" if port.is_output else "output"} for port in found]
 
 
 def midi_inputs() -> list[dict[str, Any]]:

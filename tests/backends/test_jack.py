@@ -1,9 +1,11 @@
 """The JACK client on a real server: exact, reporting its latency, surviving other periods and the server's death."""
 
+import itertools
 import sys
 import time
 from collections.abc import Callable
 
+import jack
 import numpy as np
 import pytest
 
@@ -149,6 +151,29 @@ def test_freewheel_is_told(jack_server: JackServer) -> None:
         assert until(lambda: backend.freewheeling)
         daw.client.set_freewheel(False)
         assert until(lambda: not backend.freewheeling)
+    backend.close()
+
+
+def test_a_port_that_leaves_while_connections_are_listed_does_no_harm(
+    jack_server: JackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = running(DelayEngine(), input="system:capture_2", output=None)
+    before = backend.connections()
+    assert len(before) > 1
+    look_up, leaving = jack.Client.get_port_by_name, iter([True, False, True])
+
+    def sometimes(client: jack.Client, name: str) -> jack.Port:
+        if next(leaving, False):
+            raise jack.JackError(f"Port {name!r} not available")
+        return look_up(client, name)
+
+    monkeypatch.setattr(jack.Client, "get_port_by_name", sometimes)
+    assert backend.poll() is BackendState.RUNNING
+    assert next(leaving, None) is None  # it was asked, and a port left twice
+    assert backend.connections() == before
+    leaving = itertools.repeat(True)
+    with pytest.raises(DeviceError, match="could not be listed"):
+        backend.poll()
     backend.close()
 
 

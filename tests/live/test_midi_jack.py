@@ -14,6 +14,7 @@ import jack
 import numpy as np
 import pytest
 
+from rtstyle.backends.libjack import listed
 from rtstyle.control.controls import travel
 from rtstyle.control.events import Panic, ParameterEvent, RecallPreset, SetParameter
 from rtstyle.control.mapping import Binding, ControllerMap, load_map
@@ -67,8 +68,12 @@ class Knobs:
 
     def connect(self) -> None:
         """Draw the cable to rtstyle's virtual port, once it is there."""
-        until(lambda: "rtstyle-midi:midi_in" in [port.name for port in self.client.get_ports(is_midi=True)])
+        until(lambda: "rtstyle-midi:midi_in" in self.seen())
         self.client.connect(self._port, "rtstyle-midi:midi_in")
+
+    def seen(self) -> list[str]:
+        """The MIDI ports of the server."""
+        return [port.name for port in listed(jack, lambda: self.client.get_ports(is_midi=True))]
 
     def close(self) -> None:
         self.client.close()
@@ -309,5 +314,5 @@ def test_no_process_stays_behind_when_the_player_is_killed(
     knobs = Knobs()
     knobs.connect()
     monitor.kill()
-    until(lambda: not knobs.client.get_ports("rtstyle-midi"))
+    until(lambda: not any(name.startswith("rtstyle-midi") for name in knobs.seen()))
     knobs.close()
