@@ -80,11 +80,11 @@ def jack_ports() -> list[dict[str, Any]]:
             client = jack.Client("rtstyle-devices", no_start_server=True)
     except jack.JackOpenError:
         return []
-    try:
+    try:  # a port has a name for as long as the client is open
         found = listed(jack, lambda: client.get_ports(is_audio=True))
+        return [{"name": port.name, "direction": "input" if port.is_output else "output"} for port in found]
     finally:
         client.close()
-    return [{"name": port.name, "direction": "input" if port.is_output else "output"} for port in found]
 
 
 def midi_inputs() -> list[dict[str, Any]]:
