@@ -8,12 +8,10 @@ from typing import Any, TypeVar
 from rtstyle.errors import DeviceError, MissingPartError
 
 CAPTURE, PLAYBACK = 0, 1  # JackLatencyCallbackMode
+LISTINGS = 10  # in a row during which a port leaves: no server is as busy as that
 
 Found = TypeVar("Found")
 LatencyCallback = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_void_p)
-
-
-LISTINGS = 10  # in a row during which a port leaves: no server is as busy as that
 
 
 def listed(module: Any, ask: Callable[[], Found]) -> Found:

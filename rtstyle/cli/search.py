@@ -84,7 +84,6 @@ def search(
             f"minutes {minutes}, trials {trials}, batch {batch} and threads {threads} must be positive, "
             f"and workers {workers} a number or 0."
         )
-    from rtstyle.bundle import find_bundle
     from rtstyle.lab.origin import find_origin
     from rtstyle.lab.recipe import pick_device
     from rtstyle.lab.search import report
@@ -98,12 +97,10 @@ def search(
     heard = recordings.resolve() if recordings else None
     where = pick_device(device)
     begun = None if begin_with is None else find_origin(begin_with)
-    if begin_with is not None:
-        begin_with = str(
-            Path(begin_with).resolve() if begin_with.endswith(".pt") else find_bundle(begin_with).resolve()
-        )
     around = space(begun.net.kind if begun else kind, over, begun)
-    score = TrainAndListen(corpus.resolve(), out / "trials", minutes, batch, seed, threads, where, heard, begin_with)
+    score = TrainAndListen(
+        corpus.resolve(), out / "trials", minutes, batch, seed, threads, where, heard, begun.place if begun else None
+    )
     place = storage or str(out / "journal.log")
     scored = "recordings" if recordings else "corpus"
     conditions = {"minutes": minutes, "batch": batch, "scored": scored, "weights": begun.identity if begun else None}

@@ -1,13 +1,35 @@
 """What a training run may begin with: a bundle, or the checkpoint of another run with the discriminators that it had."""
 
 import hashlib
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rtstyle.bundle import Bundle, find_bundle, load_bundle
 from rtstyle.errors import FileError, ParameterError
 from rtstyle.lab.export.graphs import net_of
 from rtstyle.lab.train.style_bank import StyleBank
-from rtstyle.lab.train.trainer import Origin, load_net
+from rtstyle.lab.train.trainer import Net, load_net
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A trained network and what is known beside it.
+
+    place: absolute path of the bundle or checkpoint. identity: of the weights. bank: statistics of the voices; of a bundle
+    the neutral ones alone. plan: what its run did; empty of a bundle. adversaries: what its discriminators know; empty of a
+    bundle, and of a run that had none yet.
+    """
+
+    net: Net
+    bank: StyleBank
+    place: Path
+    identity: str
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    adversaries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def of_bundle(bundle: Bundle) -> Origin:
@@ -15,7 +37,7 @@ def of_bundle(bundle: Bundle) -> Origin:
     net = net_of(bundle)
     bank = StyleBank(net.shape.latent)
     bank.take_neutral(bundle.neutral_mean, bundle.neutral_std)
-    return Origin(net, bank, bundle.manifest.files["decoder.onnx"])
+    return Origin(net, bank, bundle.path.resolve(), bundle.manifest.files["decoder.onnx"])
 
 
 def find_origin(name: str, kind: str = "") -> Origin:
@@ -31,13 +53,16 @@ def find_origin(name: str, kind: str = "") -> Origin:
         return of_bundle(bundle)
     if not file.is_file():
         raise FileError(f"There is no checkpoint {file}; give the checkpoint.pt of a run, or one of its snapshots.")
+    wrong = f"{file} is no checkpoint of `rtstyle train`; give the checkpoint.pt of a run."
+    if not zipfile.is_zipfile(file):  # as torch saves; of anything else its reader makes errors of any kind
+        raise FileError(wrong)
     try:
         net, bank, state = load_net(file)
-    except Exception as error:  # whatever the reader makes of a file that is none
-        raise FileError(f"{file} is no checkpoint of `rtstyle train`; give the checkpoint.pt of a run.") from error
+    except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError) as error:
+        raise FileError(wrong) from error
     _agree(name, net.kind, kind)
     identity = hashlib.sha256(file.read_bytes()).hexdigest()
-    return Origin(net, bank, identity, state["plan"], state.get("adversaries", {}))
+    return Origin(net, bank, file.resolve(), identity, state["plan"], state.get("adversaries", {}))
 
 
 def _agree(name: str, kind: str, wanted: str) -> None:

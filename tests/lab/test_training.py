@@ -9,18 +9,16 @@ import onnx
 import pytest
 import torch
 
-from rtstyle.cli.lab import train
-from rtstyle.errors import BundleError, FileError, ParameterError
+from rtstyle.errors import BundleError
 from rtstyle.lab.export.bundle import export_tiny
 from rtstyle.lab.export.graphs import export_graphs, net_of
 from rtstyle.lab.knockout import held_out_loss, pieces
 from rtstyle.lab.nets.spectral import SpectralShape, band_spread
-from rtstyle.lab.origin import find_origin
+from rtstyle.lab.origin import Origin
 from rtstyle.lab.reference import BLOCKS, analyser_of, filter_sources, parity, source_spectra
 from rtstyle.lab.train.adversary import (
     DEPTH_DB,
     FLOOR_DB,
-    PER_VOICE,
     TOP_HZ,
     Adversary,
     Discriminator,
@@ -29,20 +27,17 @@ from rtstyle.lab.train.adversary import (
     colour,
     discriminator_loss,
 )
-from rtstyle.lab.train.batches import Analyser, Augment, Batches, Maker
+from rtstyle.lab.train.batches import Analyser, Augment, Maker
 from rtstyle.lab.train.losses import flutter_loss, frame_loss, hearing, power_of, relative_powers
 from rtstyle.lab.train.stage import Stage
 from rtstyle.lab.train.style_bank import StyleBank
 from rtstyle.lab.train.trainer import (
-    ADVERSARY_WINDOW,
     NETS,
     SHAPES,
     SNAPSHOTS,
-    Origin,
     Plan,
     Trainer,
     load_net,
-    makers_beside,
 )
 
 SMALL = {"channels": 24, "latent": 8, "style": 8, "units": 2}
@@ -165,7 +160,7 @@ def test_a_run_begins_with_a_trained_network_to_which_its_discriminators_listen_
     monkeypatch.setattr(Adversary, "EASE_STEPS", 2)
     trained = NETS["spectral"](SHAPES["spectral"](**SMALL))
     trainer = Trainer(Plan("spectral", steps=1, batch=2, seconds=0.4, styles=()), Tones(), tmp_path, shape=SMALL)
-    trainer.begin_with(Origin(trained, StyleBank(SMALL["latent"]), "untrained"))
+    trainer.begin_with(Origin(trained, StyleBank(SMALL["latent"]), tmp_path, "untrained"))
     before: list[dict[str, torch.Tensor]] = []
 
     def watch(*given: object, **named: object) -> tuple[torch.Tensor, dict[str, float]]:
@@ -183,36 +178,6 @@ def test_a_run_begins_with_a_trained_network_to_which_its_discriminators_listen_
     assert any(not torch.equal(value, trained.state_dict()[name]) for name, value in trainer.net.state_dict().items())
 
 
-def test_several_makers_take_turns_and_make_the_same_batches_every_time() -> None:
-    net = NETS["spectral"](SHAPES["spectral"](**SMALL))
-
-    def makers() -> list[Maker]:
-        return [Maker(Tones(), analyser_of(net), size=2, seconds=0.3, seed=(5, number)) for number in range(3)]
-
-    alone = [[maker() for _ in range(2)] for maker in makers()]
-    expected = [made[turn].target for turn in range(2) for made in alone]
-    batches = Batches(makers())
-    found = [batch.target for batch, _ in zip(batches, range(6), strict=False)]
-    batches.close()
-    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
-    assert not torch.equal(found[0], found[1])
-    assert makers_beside("cpu") == 1 <= makers_beside("cuda:0")
-
-
-def test_what_goes_wrong_while_a_batch_is_made_ends_the_training() -> None:
-    class Broken(Tones):
-        def sample(self, *_: object, **__: object) -> None:  # type: ignore[override]
-            raise OSError("a shard is gone")
-
-    net = NETS["spectral"](SHAPES["spectral"](**SMALL))
-    whole, broken = (Maker(corpus, analyser_of(net), size=8, seconds=0.3, seed=1) for corpus in (Tones(), Broken()))
-    batches = Batches([whole, broken])
-    with pytest.raises(OSError, match="a shard is gone"):
-        for _ in zip(range(4), batches, strict=False):
-            pass
-    batches.close()
-
-
 def test_units_of_a_latent_that_say_less_than_the_free_bits_cost_the_same_as_those_at_them(tmp_path: Path) -> None:
     torch.manual_seed(2)
     given = {"size": 2, "seconds": 0.4, "seed": 1, "identity": 0.0}
@@ -222,50 +187,6 @@ def test_units_of_a_latent_that_say_less_than_the_free_bits_cost_the_same_as_tho
         trainer = Trainer(plan, Tones(), tmp_path, shape=SMALL)
         costs.append(trainer.loss(Maker(Tones(), trainer.analyser, **given)(), sample=False)[1]["kl"])
     assert 0.0 < costs[0] < SMALL["latent"] * 1e3 == costs[1]
-
-
-class OtherTones(Tones):
-    """The same two instruments in another order, and a third."""
-
-    instruments = voices = ("dull", "hollow", "bright")
-
-
-def test_a_run_begins_with_the_snapshot_of_another_and_its_discriminators_know_the_voices_by_name(
-    tmp_path: Path,
-) -> None:
-    torch.set_num_threads(1)
-    plan = Plan("spectral", steps=2, batch=2, seconds=0.4, styles=(), adversary_from=0.0, snapshots=2)
-    trainer = Trainer(plan, Tones(), tmp_path / "first", shape=SMALL)
-    trainer.train()
-    snapshot = tmp_path / "first" / SNAPSHOTS / "2.pt"
-    assert snapshot.stat().st_size < 0.6 * trainer.checkpoint.stat().st_size
-    origin = find_origin(str(snapshot))
-    again = Trainer(plan, OtherTones(), tmp_path / "second", shape=SMALL)
-    again.begin_with(origin)
-    assert all(torch.equal(value, trainer.averaged[name]) for name, value in again.net.state_dict().items())
-    assert all(torch.equal(value, trainer.bank.mean[name]) for name, value in again.bank.mean.items())
-    for role, adversary in again.adversaries.items():
-        known = trainer.adversaries[role]
-        assert adversary.steps == known.steps > 0
-        for name, value in adversary.net.state_dict().items():
-            was = known.net.state_dict()[name]
-            assert torch.equal(value[[2, 0]] if name.split(".")[0] in PER_VOICE else value, was), name
-    stranger = SpectrumDiscriminator(["drone"], ADVERSARY_WINDOW, 48000)
-    own = stranger.voice.weight.clone()
-    Adversary(stranger, "cpu", "spectrum").take_over(origin.adversaries["spectrum"])
-    assert torch.equal(stranger.voice.weight, own)
-    assert torch.equal(stranger.score.weight, trainer.adversaries["spectrum"].net.score.weight)
-
-
-@pytest.mark.parametrize("kind", ["missing", "no checkpoint", "another pickle"])
-def test_what_is_no_checkpoint_is_refused_by_name(kind: str, tmp_path: Path) -> None:
-    file = tmp_path / "some.pt"
-    if kind == "no checkpoint":
-        file.write_bytes(b"RIFF" * 100)
-    elif kind == "another pickle":
-        torch.save([1.0, 2.0], file)
-    with pytest.raises(FileError, match=r"some\.pt.*checkpoint\.pt"):
-        find_origin(str(file))
 
 
 def test_snapshots_are_the_results_on_the_way(tmp_path: Path) -> None:
@@ -424,13 +345,6 @@ def test_the_network_of_a_bundle_is_the_one_that_was_exported(kind: str, tmp_pat
     assert {name: value.tolist() for name, value in again.state_dict().items()} == {
         name: value.tolist() for name, value in net.state_dict().items()
     }
-
-
-def test_a_run_begins_only_with_a_bundle_of_its_family(tmp_path: Path) -> None:
-    bundle = export_tiny("latent", tmp_path / "tiny", name="tiny")
-    with pytest.raises(ParameterError, match="tiny is not spectral"):
-        train("spectral", tmp_path / "corpus", tmp_path / "run", begin_with=str(bundle.path))
-    assert not (tmp_path / "run").exists()
 
 
 def test_a_bundle_that_does_not_say_its_shape_cannot_be_gone_on_from(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from rtstyle.dsp.description import CONSTANT_Q, STFT
 from rtstyle.errors import ParameterError, did_you_mean
 from rtstyle.lab.nets.normalisation import NORMS
 from rtstyle.lab.nets.spectral import BRANCHES, scaled
-from rtstyle.lab.train.trainer import Origin, Plan
+from rtstyle.lab.origin import Origin
+from rtstyle.lab.train.trainer import Plan
 
 #: Front ends of the spectral family: what each puts into the shape of a network.
 FRONTS: Mapping[str, Mapping[str, int | str]] = {

@@ -50,7 +50,7 @@ class TrainAndListen:
     threads: int = 1
     device: str = "cpu"
     recordings: Path | None = None
-    begin_with: str | None = None
+    begin_with: Path | None = None
 
     def __call__(self, candidate: Candidate, number: int, report: Callable[[float, float], None]) -> Scores:
         torch.set_num_threads(self.threads)
@@ -60,7 +60,7 @@ class TrainAndListen:
         folder = self.folder / f"{number:04d}"
         trainer = Trainer(plan, pairs, folder, shape=candidate.shape, device=self.device, valid=self._valid())
         if self.begin_with is not None:
-            begun = find_origin(self.begin_with)
+            begun = find_origin(str(self.begin_with))
             trainer.begin_with(replace(begun, net=grafted(begun.net, trainer.net)))
         trainer.train(_Watch(trainer, report))
         bundle = export_checkpoint(

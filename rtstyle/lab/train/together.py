@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from rtstyle.errors import ParameterError
 
+MOST_MAKERS = 12  # what of a batch needs the GIL keeps more from helping
 PATIENCE = timedelta(minutes=10)  # until a process that is waited for is taken for dead
 
 
@@ -64,6 +65,13 @@ def processes(wanted: int, device: str) -> int:
     if device == "cuda" and wanted > there:
         raise ParameterError(f"processes is {wanted}, but there are {there} GPUs; give at most as many.")
     return wanted or max(1, there)
+
+
+def makers(device: str) -> int:
+    """How many threads make the batches of one process that trains on `device`: a GPU waits for more than one."""
+    if device == "cpu":
+        return 1
+    return max(1, min(MOST_MAKERS, (os.cpu_count() or 1) // size() - 1))
 
 
 def launch(processes: int, job: Callable[..., None], *arguments: Any, device: str) -> None:

@@ -4,13 +4,12 @@ A checkpoint holds everything that training and export need: shape, weights, ave
 bank of the styles, the step, the seed and the corpus it saw.
 """
 
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -39,6 +38,9 @@ from rtstyle.lab.train.losses import (
 from rtstyle.lab.train.stage import Stage
 from rtstyle.lab.train.style_bank import StyleBank, clip_statistics
 
+if TYPE_CHECKING:
+    from rtstyle.lab.origin import Origin
+
 Net = SpectralNet | LatentNet
 SHAPES = {"spectral": SpectralShape, "latent": LatentShape}
 NETS: dict[str, Callable[..., Net]] = {"spectral": SpectralNet, "latent": LatentNet}
@@ -46,7 +48,6 @@ NETS: dict[str, Callable[..., Net]] = {"spectral": SpectralNet, "latent": Latent
 WINDOWS = (2048, 1024, 512)  # of the loss
 ADVERSARY_WINDOW = 1024
 SEEDS_APART = 1_000_003  # of the batches of two processes
-MOST_MAKERS = 12  # of batches; what of them needs the GIL keeps more from helping
 SNAPSHOTS = "snapshots"  # folder of a run: STEP.pt
 STYLES = ("violin", "flute", "cello", "trumpet", "clarinet", "saxophone", "voice")  # what most steps aim at
 
@@ -76,28 +77,6 @@ class Plan:
     heard: float = 0.4  # share of the styles that are of a clip, not of all that was heard of the voice so far
     makers: int = 0  # threads that make batches; 0: as many as keep a GPU busy, one beside a processor
     snapshots: int = 0  # steps between weights that are kept for good, the last ones too; 0: none
-
-
-def makers_beside(device: str) -> int:
-    """How many threads make the batches of one process that trains on `device`. `[any]`"""
-    if device == "cpu":
-        return 1
-    return max(1, min(MOST_MAKERS, (os.cpu_count() or 1) // together.size() - 1))
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What a run may begin with: a trained network and what is known beside it (see `lab.origin`).
-
-    bank: statistics of the voices; of a bundle the neutral ones alone. identity: of the weights. plan: what its run did;
-    empty of a bundle. adversaries: what its discriminators know; empty of a bundle, and of a run that had none yet.
-    """
-
-    net: Net
-    bank: StyleBank
-    identity: str
-    plan: Mapping[str, Any] = field(default_factory=dict)
-    adversaries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def encode(net: Net, clip: Clip, sample: bool = False) -> tuple[Tensor, dict[str, Tensor], Tensor]:
@@ -257,7 +236,7 @@ class Trainer:
             self.adversaries[name] = Adversary(net, self.device, name)
             together.same_weights(self.adversaries[name].net)
 
-    def begin_with(self, origin: Origin) -> None:
+    def begin_with(self, origin: "Origin") -> None:
         """Take over a trained network before the first step.
 
         Discriminators, if the plan has any, are those of the origin; where it has none, new ones learn first what it plays,
@@ -286,7 +265,7 @@ class Trainer:
         plan, first = self.plan, together.rank() == 0
         together.same_weights(self.net)
         torch.manual_seed(plan.seed + self.step + together.rank())
-        batches = Batches([self._maker(number) for number in range(plan.makers or makers_beside(self.device))])
+        batches = Batches([self._maker(number) for number in range(plan.makers or together.makers(self.device))])
         log = Log(self.folder, report) if first else None
         try:
             drawn = iter(batches)
