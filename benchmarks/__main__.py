@@ -23,6 +23,7 @@ BENCHMARKS = (
     "unison",
     "series",
     "learn",
+    "genres",
     "quantised",
     "bundles",
     "callback",

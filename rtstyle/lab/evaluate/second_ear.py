@@ -21,6 +21,9 @@ TAGS = {
         *("vocal", "vocals", "singing", "voice", "choir", "opera", "male vocal", "female vocal", "male voice"),
         *("female voice", "man", "woman"),
     ),
+    "classical": ("classical", "classic"),
+    "rock": ("rock", "metal"),
+    "pop": ("pop", "dance"),
 }
 PATCH = 187  # frames, three seconds, as it was trained
 LEVEL = 0.1  # RMS to which a clip is brought
