@@ -29,7 +29,7 @@ FRONTS: Mapping[str, Mapping[str, int | str]] = {
 RESIZING = ("phi", "channels")  # choices after which no layer has the size it had
 
 TRAINING: Mapping[str, BaseDistribution] = {
-    "rate": FloatDistribution(2e-4, 5e-3, log=True),
+    "rate": FloatDistribution(1e-4, 5e-3, log=True),
     "adversary_from": CategoricalDistribution((0.0, 0.3, 1.0)),
     "flutter": FloatDistribution(0.5, 4.0, log=True),
     "pulses": FloatDistribution(0.1, 1.0, log=True),
@@ -50,11 +50,12 @@ CHOICES: Mapping[str, Mapping[str, BaseDistribution]] = {
         "units": IntDistribution(2, 5),
         "taps": IntDistribution(8, 24, step=8),
         "kl": FloatDistribution(1e-5, 1e-3, log=True),
+        "free_bits": FloatDistribution(0.05, 1.0, log=True),
         **TRAINING,
     },
 }
 NEVER = 1.0  # of `adversary_from`: new discriminators would have to hear a network for longer than a short trial lasts
-OF_THE_PLAN = ("rate", "adversary_from", "flutter", "pulses", "kl")
+OF_THE_PLAN = ("rate", "adversary_from", "flutter", "pulses", "kl", "free_bits")
 
 
 @dataclass(frozen=True)
