@@ -42,14 +42,15 @@ COLUMNS = (
     *("harmonic_share_low", "harmonic_share_high", "haze_db"),
 )
 PICTURE_SECONDS = 2.0
+HELD_OUT_BATCHES = 24
 
 
-def train(name: str, corpus: PairCorpus, work: Path, plan: Plan) -> Path:
-    """Train one front end, or go on with it; returns the checkpoint."""
-    trainer = Trainer(plan, corpus, work / name, shape={**SMALL, **FRONTS[name]})
+def train(name: str, corpus: PairCorpus, valid: PairCorpus, work: Path, plan: Plan) -> tuple[Path, float]:
+    """Train one front end, or go on with it; returns the checkpoint, and the loss on libraries held out."""
+    trainer = Trainer(plan, corpus, work / name, shape={**SMALL, **FRONTS[name]}, valid=valid)
     trainer.resume()
     trainer.train(lambda row: print(f"{name}: {json.dumps(row)}", flush=True))
-    return trainer.checkpoint
+    return trainer.checkpoint, trainer.validate(HELD_OUT_BATCHES)["valid"]
 
 
 def export(name: str, checkpoint: Path, corpus: PairCorpus, folder: Path) -> Bundle:
@@ -126,7 +127,7 @@ def main() -> None:
         print("fronts: nothing done; it needs --corpus and --recordings.")
         return
     torch.set_num_threads(1)
-    corpus = PairCorpus(arguments.corpus)
+    corpus, valid = PairCorpus(arguments.corpus), PairCorpus(arguments.corpus, "valid")
     plan = Plan(
         "spectral", minutes=arguments.seconds / 60.0, steps=arguments.steps, batch=BATCH, rate=LEARNING_RATE,
         seed=arguments.seed, styles=STYLES, adversary_from=1.0,
@@ -136,13 +137,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         work = arguments.work or Path(temporary) / "runs"
         for name in arguments.only:
-            checkpoint = train(name, corpus, work, plan)
+            checkpoint, loss = train(name, corpus, valid, work, plan)
             net, _, state = load_net(checkpoint)
             bundle = export(name, checkpoint, corpus, Path(temporary))
             found = judge(bundle, arguments.recordings, arguments.clips, STUDY / f"front-{name}.png")
             figures |= found.pop("baselines")
             figures[name] = {
                 "steps": state["step"],
+                "held_out_loss": loss,
                 "parameters": sum(p.numel() for p in net.parameters()),
                 "description_us": description_us(net),
                 **found,
