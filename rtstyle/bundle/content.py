@@ -101,6 +101,10 @@ class Bundle:
         return self.manifest.adain
 
     @property
+    def turns(self) -> int:
+        return self.manifest.turns
+
+    @property
     def stereo(self) -> str:
         return self.manifest.stereo
 

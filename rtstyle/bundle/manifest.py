@@ -30,6 +30,7 @@ DOCUMENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.(md|ogg|png|json)
 MAX_FILE: Final = 64 << 20
 MAX_MANIFEST: Final = 1 << 18
 MAX_STATE: Final = 1 << 22  # elements
+MAX_TURNS: Final = 2  # a third one was tried: it takes more of the player than it gives of the style
 
 _KINDS = Literal["spectral", "latent"]
 _STEREO = Literal["linked", "per_channel"]
@@ -112,6 +113,8 @@ class ParameterRange(_Strict, frozen=True):
 class Manifest(_Strict, frozen=True):
     """bundle.toml. latency: samples at the model's rate from its input to its output, without any block adaptation.
 
+    turns: how often the model plays: first its input, then what it has just played, from a memory of its own each time; the
+    latency is that of all turns.
     stereo: "linked" (one mono model on the sum, its change applied to both) or "per_channel".
     files: SHA-256 by file name; digest: SHA-256 of all else that bundle.toml says, see `manifest_digest`.
     """
@@ -127,6 +130,7 @@ class Manifest(_Strict, frozen=True):
     digest: _Hash
     frontend: Frontend = Frontend()
     adain: Adain = Adain()
+    turns: Annotated[int, msgspec.Meta(ge=1, le=MAX_TURNS)] = 1
     stereo: _STEREO = "linked"
     states_encoder: tuple[State, ...] = ()
     states_decoder: tuple[State, ...] = ()

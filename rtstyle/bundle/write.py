@@ -54,6 +54,7 @@ def write_bundle(
     neutral_std: NDArray[np.float32],
     frontend: Frontend = Frontend(),  # noqa: B008 (frozen)
     adain: Adain = Adain(),  # noqa: B008 (frozen)
+    turns: int = 1,
     stereo: str = "linked",
     passes: Sequence[Pass] | None = None,
     parameters: Sequence[ParameterRange] = (),
@@ -89,6 +90,7 @@ def write_bundle(
         "sample_rate": int(sample_rate),
         "hop": int(hop),
         "latency": int(latency),
+        "turns": int(turns),
         "stereo": stereo,
         "description": description,
         "licence": licence,

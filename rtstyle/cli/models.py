@@ -59,6 +59,8 @@ def show(model: str, *, json: Json = False) -> None:
         emit_json(facts)
         return
     latency = f"{bundle.latency} samples at {bundle.sample_rate} Hz = {facts['latency_ms']:.2f} ms, hop {bundle.hop}"
+    if bundle.turns > 1:
+        latency += f", in {bundle.turns} turns"
     stereo = "one model on the sum of both channels" if bundle.stereo == "linked" else "a model per channel"
     told = [(key, facts[key]) for key in ("name", "kind", "path", "description", "licence") if facts[key]]
     print(table([*told, ("latency", latency), ("stereo", stereo)]))

@@ -1,5 +1,6 @@
 """A shipped bundle from nothing: corpus, training, export. The scripts in `export/` say what, this says how."""
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,11 +9,13 @@ from typing import Annotated
 import cyclopts
 import torch
 
-from rtstyle.bundle import Bundle
+from rtstyle.bundle import Bundle, find_bundle, load_bundle
+from rtstyle.bundle.manifest import ParameterRange
 from rtstyle.corpus import sections
 from rtstyle.corpus.pairs import PairCorpus
 from rtstyle.errors import FileError, MissingPartError
 from rtstyle.lab.export.bundle import export_checkpoint, export_tiny
+from rtstyle.lab.export.turns import in_turns
 from rtstyle.lab.origin import find_origin
 from rtstyle.lab.recogniser import add_recogniser
 from rtstyle.lab.train.trainer import STYLES, Plan, Trainer
@@ -36,6 +39,8 @@ class Recipe:
     styles: Mapping[str, str] = field(default_factory=lambda: ORCHESTRA)
     left_out: tuple[str, ...] = ()  # of the styles that training aims at, in the bundle: they did not come out well
     begin_with: str = ""  # a bundle whose weights training goes on from
+    turns: int = 1  # more than one: nothing is trained, `begin_with` plays so often
+    parameters: tuple[ParameterRange, ...] = ()  # of a bundle of several turns, where it wants others
 
     @property
     def played(self) -> dict[str, str]:
@@ -93,8 +98,10 @@ def cook(
 
     corpus: what `rtstyle corpus build` made. work: folder of the training run, gone on with when it exists.
     """
+    if recipe.turns > 1:
+        return _in_turns(recipe, out, tiny)
     if tiny:
-        return export_tiny(recipe.kind, out, name=recipe.name, styles=list(recipe.played), seed=recipe.seed)
+        return _tiny(recipe, out)
     if corpus is None:
         raise FileError(
             "A bundle is made from a corpus; build one with `rtstyle corpus build FOLDER` and give --corpus FOLDER."
@@ -113,10 +120,25 @@ def cook(
         out,
         name=recipe.name,
         description=recipe.description,
-        recipe=f"export/{recipe.name.replace('-', '_')}.py",
+        recipe=_script(recipe),
         styles=voices_in(pairs, recipe.played),
     )
     return add_recogniser(bundle, pairs, say=print)
+
+
+def _tiny(recipe: Recipe, out: Path) -> Bundle:
+    return export_tiny(recipe.kind, out, name=recipe.name, styles=list(recipe.played), seed=recipe.seed)
+
+
+def _in_turns(recipe: Recipe, out: Path, tiny: bool) -> Bundle:
+    with tempfile.TemporaryDirectory() as folder:
+        once = _tiny(recipe, Path(folder) / "once") if tiny else load_bundle(find_bundle(recipe.begin_with))
+        return in_turns(once, out, name=recipe.name, turns=recipe.turns, description=recipe.description,
+                        recipe=_script(recipe), parameters=recipe.parameters)  # fmt: skip
+
+
+def _script(recipe: Recipe) -> str:
+    return f"export/{recipe.name.replace('-', '_')}.py"
 
 
 def main(recipe: Recipe) -> None:

@@ -1,5 +1,6 @@
 """A bundle ready to run: both graphs loaded, bound to memory and warm; `step` says what then happens to a hop."""
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -72,6 +73,12 @@ class LoadedModel:
         self.table = memory.table
         self._memory = memory
         self.sessions = (encoder, decoder)
+        self._next: LoadedModel | None = None
+
+    def then(self, following: "LoadedModel") -> None:
+        """Let `following` play what this one makes, as its next turn. `[control]` before anything runs."""
+        self._next = following
+        self.table[at.NEXT] = following.table.ctypes.data
 
     @property
     def bad_samples(self) -> int:
@@ -117,12 +124,16 @@ class LoadedModel:
                 array.fill(np.nan if array.dtype.kind in "fc" else 77)
         for session in self.sessions:
             session.poison()
+        if self._next is not None:
+            self._next.poison()
 
     def close(self) -> None:
         """Free both graphs; `run_model` returns ERROR_CLOSED from now on. `[control]` while nothing runs."""
         self.table[at.KIND] = at.CLOSED
         for session in self.sessions:
             session.close()
+        if self._next is not None:
+            self._next.close()
 
 
 def load_model(
@@ -143,7 +154,12 @@ def load_model(
     levels = (max_frames - 1).bit_length() + 1
     mode = floating_point_mode()  # creating a session flushes denormals on this thread, which is not ours to change
     try:
-        return _load(bundle, device, threads, prefer, levels)
+        model = _load(bundle, device, threads, prefer, levels)
+        for _ in range(bundle.turns - 1):  # the tone of a style is heard once, behind the last turn
+            before = _load(replace(bundle, tone=np.zeros_like(bundle.tone)), device, threads, prefer, levels)
+            before.then(model)
+            model = before
+        return model
     finally:
         restore_mode(mode)
 

@@ -3,6 +3,8 @@
     x -> analyse_hops | stack_hops -> encoder -> AdaIN -> decoder -> synthesise_hops | copy_hops -> tone -> y
                                          \\--- pass-throughs ---^
 
+A model with more than one turn then plays what it made, with the tables of the next turn: same graphs, other memory.
+
 A call is cut into 2^k hops, largest first, since for those the graphs' tensors are bound. The encoder's pass-throughs
 are the decoder's inputs, in the same memory.
 """
@@ -43,6 +45,22 @@ def run_model(table: Any, controls: Any, x: Any, y: Any, frames: int) -> int:
     0 and counted. Latency: the bundle's.
     """
     mode = flush_denormals()
+    code = _run_turn(table, controls, x, y, frames)
+    if code == OK and table[at.NEXT] != 0:
+        code = _run_turn(carray(int64_at(table[at.NEXT]), (at.SLOTS,)), controls, y, y, frames)
+    restore_mode(mode)
+    if code != OK:
+        for n in range(y.size):
+            y[n] = np.float32(0.0)
+        table[at.FAILURES] += 1
+        if code != ERROR_CLOSED:
+            reset_model(table)
+    return code
+
+
+@kernel
+def _run_turn(table: Any, controls: Any, x: Any, y: Any, frames: int) -> int:
+    """One turn of `run_model`: its return code, with y as far as it came."""
     kind, hop = table[at.KIND], table[at.HOP]
     encoder = carray(int64_at(table[at.ENCODER]), (SESSION_SLOTS,))
     decoder = carray(int64_at(table[at.DECODER]), (SESSION_SLOTS,))
@@ -77,19 +95,19 @@ def run_model(table: Any, controls: Any, x: Any, y: Any, frames: int) -> int:
             if not _all_finite(y_now):
                 code = ERROR_NOT_FINITE
         done += hops
-    restore_mode(mode)
-    if code != OK:
-        for n in range(y.size):
-            y[n] = np.float32(0.0)
-        table[at.FAILURES] += 1
-        if code != ERROR_CLOSED:
-            reset_model(table)
     return code
 
 
 @kernel
 def reset_model(table: Any) -> None:
     """Forget the past: the next call runs as the first. `[audio]` table: int64, of a LoadedModel."""
+    _reset_turn(table)
+    if table[at.NEXT] != 0:
+        _reset_turn(carray(int64_at(table[at.NEXT]), (at.SLOTS,)))
+
+
+@kernel
+def _reset_turn(table: Any) -> None:
     if table[at.KIND] == at.CLOSED:
         return
     reset_session(carray(int64_at(table[at.ENCODER]), (SESSION_SLOTS,)))
