@@ -37,4 +37,7 @@ def reset_entry(table: Any) -> None:
     """Forget the past of the excitation and start the noise anew. `[audio]`"""
     excitation.reset(carray(float64_at(table[at.EXCITATION]), (table[at.EXCITATION_SIZE],)))
     seeds = carray(uint64_at(table[at.SEED]), (2,))
-    seeds[0], seeds[1] = np.uint64(at.NOISE_SEED), np.uint64(at.WANDER_SEED)
+    # Every turn draws its own: the noise of one, filtered again, would be a comb with that of the next.
+    left = np.uint64(table[at.LEFT])
+    seeds[0] = np.uint64(at.NOISE_SEED) ^ (left * np.uint64(at.WANDER_SEED))
+    seeds[1] = np.uint64(at.WANDER_SEED) ^ (left * np.uint64(at.NOISE_SEED))

@@ -43,9 +43,9 @@ DESCRIBED, DEPTH, SPAN, PAST, PLACE, WEIGHTS, SHARES = range(57, 64)
 ENTRY_ROWS = 64
 # Tone: whether any style has one; float32 (S, 8) of the styles, (8,) now; float64 state of the filters.
 TONED, TONES, TONE, FILTERS = range(65, 69)
-# Table of the model's next turn, which plays what this one made; 0 for the last one.
-NEXT = 69
-SLOTS: Final = 70
+# Turns: table of the next one, which plays what this one made, 0 for the last; how many come after this one.
+NEXT, LEFT = 69, 70
+SLOTS: Final = 71
 
 # Values of KIND.
 CLOSED, SPECTRAL, LATENT_KIND = range(3)

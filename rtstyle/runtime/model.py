@@ -79,6 +79,8 @@ class LoadedModel:
         """Let `following` play what this one makes, as its next turn. `[control]` before anything runs."""
         self._next = following
         self.table[at.NEXT] = following.table.ctypes.data
+        self.table[at.LEFT] = following.table[at.LEFT] + 1
+        self.reset()  # its noise is no longer that of the last turn
 
     @property
     def bad_samples(self) -> int:
