@@ -38,6 +38,5 @@ def reset_entry(table: Any) -> None:
     excitation.reset(carray(float64_at(table[at.EXCITATION]), (table[at.EXCITATION_SIZE],)))
     seeds = carray(uint64_at(table[at.SEED]), (2,))
     # Every turn draws its own: the noise of one, filtered again, would be a comb with that of the next.
-    left = np.uint64(table[at.LEFT])
-    seeds[0] = np.uint64(at.NOISE_SEED) ^ (left * np.uint64(at.WANDER_SEED))
-    seeds[1] = np.uint64(at.WANDER_SEED) ^ (left * np.uint64(at.NOISE_SEED))
+    turn = np.uint64(2 * table[at.LEFT] + 1)
+    seeds[0], seeds[1] = turn * np.uint64(at.NOISE_SEED), turn * np.uint64(at.WANDER_SEED)
