@@ -129,6 +129,8 @@ MANIFEST_VALUES: list[tuple[tuple[Any, ...], Any]] = [
     (("hop",), 8192),
     (("hop",), 1024),
     (("hop",), None),
+    (("turns",), 0),
+    (("turns",), 3),
     (("latency",), -1),
     (("latency",), 10**9),
     (("latency",), 64.5),

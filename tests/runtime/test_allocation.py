@@ -13,7 +13,7 @@ from numba.core.runtime.nrt import rtsys
 
 from rtstyle.runtime.model import load_model, run_model
 from tests.contract import noise_signal
-from tests.fixtures_bundles import make_network_bundle
+from tests.fixtures_bundles import in_two_turns, make_network_bundle
 
 
 @njit(nogil=True)
@@ -24,9 +24,11 @@ def run_often(table, controls, x, y, frames, times):
     return errors
 
 
+@pytest.mark.parametrize("turns", [1, 2])
 @pytest.mark.parametrize("kind", ["spectral", "latent"])
-def test_a_thousand_steps_allocate_nothing(kind: str, tmp_path: Path) -> None:
-    model = load_model(make_network_bundle(tmp_path / "m", kind))
+def test_a_thousand_steps_allocate_nothing(kind: str, turns: int, tmp_path: Path) -> None:
+    bundle = make_network_bundle(tmp_path / "m", kind)
+    model = load_model(in_two_turns(bundle) if turns == 2 else bundle)
     x = noise_signal(2 * model.hop)
     y, controls = np.zeros_like(x), model.controls()
     assert run_often(model.table, controls, x, y, 2, 1) == 0  # compiles

@@ -1,5 +1,6 @@
 """What a loaded model does with its controls, with bad input and with graphs that misbehave."""
 
+import ctypes
 import threading
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from rtstyle.bundle.content import Bundle
 from rtstyle.dsp.denormals import floating_point_mode
 from rtstyle.errors import BundleError, MissingPartError, RtstyleError
+from rtstyle.runtime import layout as at
 from rtstyle.runtime.model import (
     CONTROLS,
     ERROR_CLOSED,
@@ -20,7 +22,7 @@ from rtstyle.runtime.model import (
     run_model,
 )
 from tests.contract import noise_signal
-from tests.fixtures_bundles import GraphBuilder, make_identity_bundle, make_network_bundle, rewritten
+from tests.fixtures_bundles import GraphBuilder, in_two_turns, make_identity_bundle, make_network_bundle, rewritten
 
 KINDS = ["spectral", "latent"]
 
@@ -220,3 +222,40 @@ def test_a_length_that_is_no_multiple_of_the_hop_is_refused(tmp_path: Path) -> N
     model = load_model(make_identity_bundle(tmp_path / "m", "latent"))
     with pytest.raises(ValueError, match="129 samples"):
         model.step(np.zeros(129, dtype=np.float32), model.controls())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_second_turn_plays_what_the_first_has_played(kind: str, tmp_path: Path) -> None:
+    bundle = make_identity_bundle(tmp_path / "m", kind, style_gains=(0.5, 2.0))
+    once, twice = load_model(bundle), load_model(in_two_turns(bundle))
+    x = noise_signal(200 * once.hop)
+    settled = slice(100 * once.hop, None)
+    for style in (0, 1):
+        by_hand = once.step(once.step(x, once.controls(style)), once.controls(style))
+        once.reset()
+        played = twice.step(x, twice.controls(style))
+        twice.reset()
+        assert np.abs(played - by_hand)[settled].max() < 1e-4 * np.abs(by_hand).max()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_error_lets_every_turn_begin_afresh_and_counts_once(kind: str, tmp_path: Path) -> None:
+    model = load_model(in_two_turns(make_identity_bundle(tmp_path / "m", kind, fail_above=0.5)))
+    x = noise_signal(5 * model.hop)
+    code, first = run(model, x, model.controls(amount=0.5))
+    assert code == OK
+    code, y = run(model, x, model.controls(amount=0.6))
+    assert code == ERROR_SESSION and not y.any()
+    code, again = run(model, x, model.controls(amount=0.5))
+    assert code == OK and np.array_equal(again, first)
+    assert model.failures == 1
+    model.close()
+    assert run(model, x)[0] == ERROR_CLOSED
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_two_turns_draw_the_same_noise_or_the_same_walks(kind: str, tmp_path: Path) -> None:
+    model = load_model(in_two_turns(make_network_bundle(tmp_path / "m", kind)))
+    following = (ctypes.c_int64 * at.SLOTS).from_address(int(model.table[at.NEXT]))
+    seeds = [(ctypes.c_uint64 * 2).from_address(int(table[at.SEED]))[:] for table in (model.table, following)]
+    assert len({*seeds[0], *seeds[1]}) == 4

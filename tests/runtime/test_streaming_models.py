@@ -11,14 +11,14 @@ from rtstyle.dsp import tone
 from rtstyle.params import TONE_BANDS
 from rtstyle.runtime.model import LoadedModel, load_model
 from tests.contract import noise_signal, verify_streaming
-from tests.fixtures_bundles import make_identity_bundle, make_network_bundle, rewritten
+from tests.fixtures_bundles import in_two_turns, make_identity_bundle, make_network_bundle, rewritten
 
 KINDS = ("spectral", "latent")
 MODELS = [
     "spectral-identity",
     "latent-identity",
     "latent-delay",
-    *(f"{k}-{w}" for k in KINDS for w in ("network", "toned")),
+    *(f"{k}-{w}" for k in KINDS for w in ("network", "toned", "turns")),
 ]
 
 
@@ -33,6 +33,8 @@ def make(folder: Path, model: str, prefer: str = "native") -> LoadedModel:
     kind, what = model.split("-")
     if what == "toned":
         return load_model(toned(make_network_bundle(folder / model, kind)), prefer=prefer)
+    if what == "turns":
+        return load_model(in_two_turns(toned(make_network_bundle(folder / model, kind))), prefer=prefer)
     if what == "network":
         return load_model(make_network_bundle(folder / model, kind), prefer=prefer)
     return load_model(make_identity_bundle(folder / model, kind, delay=107 if what == "delay" else 0), prefer=prefer)
@@ -46,7 +48,7 @@ def model(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LoadedMode
 
 
 def test_every_model_keeps_the_streaming_contract(model: LoadedModel) -> None:
-    network = model.name.endswith(("network", "toned"))
+    network = model.name.endswith(("network", "toned", "turns"))
     controls = model.controls(style=1, amount=0.7)
     verify_streaming(
         lambda x: model.step(x, controls),
@@ -68,6 +70,16 @@ def test_an_identity_is_its_input_late_by_the_latency(kind: str, delay: int, tmp
     assert not late or np.abs(y[:late]).max() < 1e-5
 
 
+@pytest.mark.parametrize("kind, delay", [("spectral", 0), ("latent", 107)])
+def test_an_identity_in_two_turns_is_late_by_both(kind: str, delay: int, tmp_path: Path) -> None:
+    bundle = in_two_turns(make_identity_bundle(tmp_path / "identity", kind, delay=delay))
+    model = load_model(bundle)
+    x = noise_signal(300 * model.hop)
+    y = model.step(x, model.controls())
+    assert model.latency == 2 * (delay or model.hop)
+    assert np.abs(y[model.latency :] - x[: x.size - model.latency]).max() < 1e-5
+
+
 @pytest.mark.parametrize("kind", ["spectral", "latent"])
 def test_native_and_python_sessions_agree_to_the_last_bit(kind: str, tmp_path: Path) -> None:
     native, python = (make(tmp_path / prefer, f"{kind}-network", prefer) for prefer in ("native", "python"))
@@ -78,9 +90,10 @@ def test_native_and_python_sessions_agree_to_the_last_bit(kind: str, tmp_path: P
     assert np.array_equal(native.step(x, controls), python.step(x, controls))  # the states too
 
 
+@pytest.mark.parametrize("what", ["toned", "turns"])
 @pytest.mark.parametrize("kind", ["spectral", "latent"])
-def test_poison_in_memory_that_is_written_before_it_is_read_never_leaks(kind: str, tmp_path: Path) -> None:
-    model = make(tmp_path, f"{kind}-toned")
+def test_poison_in_memory_that_is_written_before_it_is_read_never_leaks(kind: str, what: str, tmp_path: Path) -> None:
+    model = make(tmp_path, f"{kind}-{what}")
     x = noise_signal(100 * model.hop)
     wanted = model.step(x, model.controls(1))
     model.poison()
@@ -114,3 +127,11 @@ def test_a_tone_is_heard_behind_the_model_as_far_as_style_and_amount_go(kind: st
     assert np.abs(whole - play(plain, 0.0, 1.0)).max() > 1e-3
     half = behind(play(plain, 1.0, 3.0, amount=0.5), 0.5 * 0.75 * gains[1])
     assert play(coloured, 1.0, 3.0, amount=0.5) == pytest.approx(half, abs=1e-5)
+
+
+def test_the_tone_of_a_style_is_heard_once_behind_the_last_turn(tmp_path: Path) -> None:
+    bundle = make_identity_bundle(tmp_path / "identity", "latent")
+    gains = np.full((len(bundle.styles), TONE_BANDS), 6.0, np.float32)
+    once, twice = load_model(rewritten(bundle, tone=gains)), load_model(in_two_turns(rewritten(bundle, tone=gains)))
+    x = noise_signal(100 * once.hop)
+    assert np.abs(once.step(x, once.controls()) - twice.step(x, twice.controls())).max() < 1e-6
