@@ -48,8 +48,9 @@ def main() -> None:
             process(table, blocks[turn], out, BLOCK)
 
         def network(model=model, level=level) -> None:  # type: ignore[no-untyped-def]
-            for session in model.sessions:
-                run_session(session.table, level)
+            for one in model.turns:
+                for session in one.sessions:
+                    run_session(session.table, level)
 
         jobs = {
             "chain": lambda whole=whole: play(whole.engine.table),

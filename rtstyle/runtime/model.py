@@ -83,6 +83,11 @@ class LoadedModel:
         self.reset()  # its noise is no longer that of the last turn
 
     @property
+    def turns(self) -> tuple["LoadedModel", ...]:
+        """This model, and behind it those that play what it makes. `[any]`"""
+        return (self, *(self._next.turns if self._next is not None else ()))
+
+    @property
     def bad_samples(self) -> int:
         """Input samples so far that were NaN or infinite, and were taken as 0. `[any]`"""
         return int(self.table[at.BAD_SAMPLES])
@@ -120,22 +125,20 @@ class LoadedModel:
 
     def poison(self) -> None:
         """Fill with NaN all that is written before it is read, or cleared by `reset`. `[control]` For tests."""
-        for slot in at.TRANSIENT:
-            if slot in self._memory.arrays:
-                array = self._memory.arrays[slot]
-                array.fill(np.nan if array.dtype.kind in "fc" else 77)
-        for session in self.sessions:
-            session.poison()
-        if self._next is not None:
-            self._next.poison()
+        for turn in self.turns:
+            for slot in at.TRANSIENT:
+                if slot in turn._memory.arrays:
+                    array = turn._memory.arrays[slot]
+                    array.fill(np.nan if array.dtype.kind in "fc" else 77)
+            for session in turn.sessions:
+                session.poison()
 
     def close(self) -> None:
         """Free both graphs; `run_model` returns ERROR_CLOSED from now on. `[control]` while nothing runs."""
-        self.table[at.KIND] = at.CLOSED
-        for session in self.sessions:
-            session.close()
-        if self._next is not None:
-            self._next.close()
+        for turn in self.turns:
+            turn.table[at.KIND] = at.CLOSED
+            for session in turn.sessions:
+                session.close()
 
 
 def load_model(
