@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rtstyle.bundle import Bundle, Golden, golden_bytes, update_bundle, write_bundle
+from rtstyle.bundle import Bundle, write_bundle
 from rtstyle.bundle.manifest import RECOGNISER, ParameterRange
 from rtstyle.errors import BundleError
-from rtstyle.lab.export.bundle import commit_of
-from rtstyle.runtime.model import load_model
+from rtstyle.lab.export.bundle import add_self_test, commit_of
 
 
 def in_turns(
@@ -55,11 +54,4 @@ def in_turns(
         recipe=recipe,
         commit=commit_of(Path(__file__).parent),
     )
-    given = bundle.golden
-    model = load_model(made)
-    try:
-        played = model.step(given.audio_in, model.controls(given.style, given.amount))
-    finally:
-        model.close()
-    golden = Golden(given.audio_in, played, given.style, given.amount)
-    return update_bundle(folder, {"golden.npz": golden_bytes(golden)})
+    return add_self_test(made, bundle.golden.audio_in, bundle.golden.style, bundle.golden.amount)
