@@ -12,8 +12,8 @@ from rtstyle.runtime import layout as at
 
 
 @kernel
-def enter_hop(table: Any, x: Any, clean: Any, pulses: Any, cues: Any, state: Any) -> None:
-    """Clean one hop and make its pulses. `[audio]`
+def enter_hop(table: Any, h: int, x: Any, clean: Any, pulses: Any, cues: Any, state: Any) -> None:
+    """Clean hop `h` of a call and make its pulses. `[audio]`
 
     table: see `layout`. x: float32[H]. clean, pulses: float32[H], overwritten; NaN and infinite samples become 0 and
     are counted. cues, state: of `excitation.excite`.
@@ -30,6 +30,7 @@ def enter_hop(table: Any, x: Any, clean: Any, pulses: Any, cues: Any, state: Any
         table[at.BAD_SAMPLES] += bad
     pulse_table = carray(float32_at(table[at.PULSE_TABLE]), (excitation.PULSE_PHASES + 1, excitation.PULSE_TAPS))
     excitation.excite(state, pulse_table, np.float64(table[at.SAMPLE_RATE]), clean, pulses, cues)
+    carray(float64_at(table[at.PLURALITIES]), (h + 2,))[h + 1] = 1.0 - excitation.single(state)
 
 
 @kernel

@@ -40,7 +40,7 @@ def stack_hops(table: Any, x: Any, hops: int) -> None:
     active = carray(int64_at(table[at.ACTIVE]), (hops,))
     audio = carray(float32_at(table[at.ENTRY]), (table[at.ENTRY_ROWS], hops * hop))
     for h in range(hops):
-        enter_hop(table, x[h * hop : (h + 1) * hop], clean, pulses, cues, state)
+        enter_hop(table, h, x[h * hop : (h + 1) * hop], clean, pulses, cues, state)
         power = state[excitation.POWER]
         now = excitation.noise_level(state) * np.sqrt(power)
         log_period = cues[excitation.LOG_PERIOD]

@@ -43,9 +43,11 @@ DESCRIBED, DEPTH, SPAN, PAST, PLACE, WEIGHTS, SHARES = range(57, 64)
 ENTRY_ROWS = 64
 # Tone: whether any style has one; float32 (S, 8) of the styles, (8,) now; float64 state of the filters.
 TONED, TONES, TONE, FILTERS = range(65, 69)
-# Turns: table of the next one, which plays what this one made, 0 for the last; how many come after this one.
-NEXT, LEFT = 69, 70
-SLOTS: Final = 71
+# Turns: table of the next one, which plays what this one made, 0 for the last; how many come after this one; samples of delay
+# L of one. Float64 (1 + T,): how far each hop was many notes at a time, behind the last one of the call before. Float32
+# (L + T H,): what this one made, behind the L samples before.
+NEXT, LEFT, DELAY, PLURALITIES, MADE = range(69, 74)
+SLOTS: Final = 74
 
 # Values of KIND.
 CLOSED, SPECTRAL, LATENT_KIND = range(3)
@@ -57,5 +59,5 @@ WANDER_SEED: Final = 0xB7E151628AED2A6B  # e
 TRANSIENT: Final = (
     *(LATENT, STYLED, STYLE, AMOUNT, ACTIVE, STATISTICS, CLEAN, PULSES, CUES, EXCITATION, SEED, ENTRY, RESULT),
     *(HISTORIES, TAIL, FRAME, SPECTRA, MIXED, LEVEL, NOISE_HOP, GLIDE, SEEN, RESPONSE, POLAR, WANTED),
-    *(WANDERERS, DRAWS, PAST, SHARES, TONE, FILTERS),
+    *(WANDERERS, DRAWS, PAST, SHARES, TONE, FILTERS, PLURALITIES, MADE),
 )

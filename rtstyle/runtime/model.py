@@ -1,6 +1,5 @@
 """A bundle ready to run: both graphs loaded, bound to memory and warm; `step` says what then happens to a hop."""
 
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -160,8 +159,8 @@ def load_model(
     mode = floating_point_mode()  # creating a session flushes denormals on this thread, which is not ours to change
     try:
         model = _load(bundle, device, threads, prefer, levels)
-        for _ in range(bundle.turns - 1):  # the tone of a style is heard once, behind the last turn
-            before = _load(replace(bundle, tone=np.zeros_like(bundle.tone)), device, threads, prefer, levels)
+        for _ in range(bundle.turns - 1):
+            before = _load(bundle, device, threads, prefer, levels)
             before.then(model)
             model = before
         return model
@@ -197,6 +196,10 @@ def _load(bundle: Bundle, device: str, threads: int, prefer: str, levels: int) -
     memory.numbers({at.EXCITATION_SIZE: memory.arrays[at.EXCITATION].size})
     memory.keep(at.PULSE_TABLE, excitation.pulse_table())
     memory.zeros(at.SEED, (2,), np.uint64)
+    delay = bundle.latency // bundle.turns
+    memory.numbers({at.DELAY: delay})
+    memory.zeros(at.PLURALITIES, (1 + hops,), np.float64)
+    memory.zeros(at.MADE, (delay + hops * hop,), np.float32)
     if spectral:
         prepare_spectral(memory, bundle, hops)
         sizes = (bundle.frontend.features, front.SOURCES * bundle.frontend.bands)

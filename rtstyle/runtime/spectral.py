@@ -95,7 +95,7 @@ def analyse_hops(table: Any, x: Any, hops: int) -> None:
     shares = carray(float32_at(table[at.SHARES]), (table[at.DESCRIBED],))
     window_power = carray(float64_at(table[at.WINDOW_POWER]), (1,))[0]
     for h in range(hops):
-        enter_hop(table, x[h * hop : (h + 1) * hop], clean, pulses, cues, state)
+        enter_hop(table, h, x[h * hop : (h + 1) * hop], clean, pulses, cues, state)
         noisy = excitation.noise_level(state)
         power = front.listen(
             clean,

@@ -3,7 +3,7 @@
     x -> analyse_hops | stack_hops -> encoder -> AdaIN -> decoder -> synthesise_hops | copy_hops -> tone -> y
                                          \\--- pass-throughs ---^
 
-A model with more than one turn then plays what it made, with the tables of the next turn: same graphs, other memory.
+A model with two turns then plays what it made, with the table of the second: same graphs, other memory. Chords it plays once.
 
 A call is cut into 2^k hops, largest first, since for those the graphs' tensors are bound. The encoder's pass-throughs
 are the decoder's inputs, in the same memory.
@@ -45,9 +45,28 @@ def run_model(table: Any, controls: Any, x: Any, y: Any, frames: int) -> int:
     0 and counted. Latency: the bundle's.
     """
     mode = flush_denormals()
-    code = _run_turn(table, controls, x, y, frames)
-    if code == OK and table[at.NEXT] != 0:
-        code = _run_turn(carray(int64_at(table[at.NEXT]), (at.SLOTS,)), controls, y, y, frames)
+    in_turns = table[at.NEXT] != 0
+    last = carray(int64_at(table[at.NEXT]), (at.SLOTS,)) if in_turns else table
+    code = ERROR_CLOSED if table[at.KIND] == at.CLOSED else OK
+    if code == OK:
+        _set_style(table, controls)
+        if in_turns:
+            _set_style(last, controls)
+        if last[at.TONED] != 0:
+            _set_tone(last, controls)
+    hop = table[at.HOP]
+    level = table[at.LEVELS] - 1
+    done = 0
+    while code == OK and done < frames:
+        while (1 << level) > frames - done:
+            level -= 1
+        x_now, y_now = x[done * hop : (done + (1 << level)) * hop], y[done * hop : (done + (1 << level)) * hop]
+        code = _run_both(table, last, x_now, y_now, level) if in_turns else _run_turn(table, x_now, y_now, level)
+        if code == OK and last[at.TONED] != 0:
+            tone.colour(carray(float64_at(last[at.FILTERS]), (tone.SIZE,)), y_now, hop)
+        if code == OK and not _all_finite(y_now):
+            code = ERROR_NOT_FINITE
+        done += 1 << level
     restore_mode(mode)
     if code != OK:
         for n in range(y.size):
@@ -59,43 +78,49 @@ def run_model(table: Any, controls: Any, x: Any, y: Any, frames: int) -> int:
 
 
 @kernel
-def _run_turn(table: Any, controls: Any, x: Any, y: Any, frames: int) -> int:
-    """One turn of `run_model`: its return code, with y as far as it came."""
-    kind, hop = table[at.KIND], table[at.HOP]
-    encoder = carray(int64_at(table[at.ENCODER]), (SESSION_SLOTS,))
-    decoder = carray(int64_at(table[at.DECODER]), (SESSION_SLOTS,))
-    code = ERROR_CLOSED if kind == at.CLOSED else OK
-    amount = _set_style(table, controls) if code == OK else np.float32(0.0)
-    level = table[at.LEVELS] - 1
-    done = 0
-    while code == OK and done < frames:
-        while (1 << level) > frames - done:
-            level -= 1
-        hops = 1 << level
-        x_now, y_now = x[done * hop : (done + hops) * hop], y[done * hop : (done + hops) * hop]
-        if kind == at.SPECTRAL:
-            analyse_hops(table, x_now, hops)
-        else:
-            stack_hops(table, x_now, hops)
-        if not run_session(encoder, level):
-            code = ERROR_SESSION
-        elif not _restyle(table, amount, hops):
-            code = ERROR_NOT_FINITE
-        elif not run_session(decoder, level):
-            code = ERROR_SESSION
-        elif not _result_is_finite(table, hops):  # asked before the front end, which may hide it
-            code = ERROR_NOT_FINITE
-        else:
-            if kind == at.SPECTRAL:
-                synthesise_hops(table, y_now, hops)
-            else:
-                copy_hops(table, y_now, hops)
-            if table[at.TONED] != 0:
-                tone.colour(carray(float64_at(table[at.FILTERS]), (tone.SIZE,)), y_now, hop)
-            if not _all_finite(y_now):
-                code = ERROR_NOT_FINITE
-        done += hops
+def _run_both(table: Any, last: Any, x: Any, y: Any, level: Any) -> int:
+    """Run 2^level hops of two turns: its return code, with y as far as it came.
+
+    Many notes at a time are played once, and as late as a line is: what one filter leaves of a chord, another blurs.
+    """
+    hop, hops, delay = table[at.HOP], 1 << level, table[at.DELAY]
+    made = carray(float32_at(table[at.MADE]), (delay + hops * hop,))
+    code = _run_turn(table, x, made[delay:], level)
+    if code == OK:
+        code = _run_turn(last, made[delay:], y, level)
+    plurality = carray(float64_at(table[at.PLURALITIES]), (1 + hops,))
+    for h in range(hops):
+        before, change = plurality[h], (plurality[h + 1] - plurality[h]) / hop
+        for i in range(hop):
+            once = made[h * hop + i]
+            y[h * hop + i] += np.float32(before + change * i) * (once - y[h * hop + i])
+    plurality[0] = plurality[hops]
+    for n in range(delay):
+        made[n] = made[hops * hop + n]
     return code
+
+
+@kernel
+def _run_turn(table: Any, x: Any, y: Any, level: Any) -> int:
+    """Run 2^level hops of one turn: its return code, with y as far as it came."""
+    kind, hops = table[at.KIND], 1 << level
+    if kind == at.SPECTRAL:
+        analyse_hops(table, x, hops)
+    else:
+        stack_hops(table, x, hops)
+    if not run_session(carray(int64_at(table[at.ENCODER]), (SESSION_SLOTS,)), level):
+        return ERROR_SESSION
+    if not _restyle(table, hops):
+        return ERROR_NOT_FINITE
+    if not run_session(carray(int64_at(table[at.DECODER]), (SESSION_SLOTS,)), level):
+        return ERROR_SESSION
+    if not _result_is_finite(table, hops):  # asked before the front end, which may hide it
+        return ERROR_NOT_FINITE
+    if kind == at.SPECTRAL:
+        synthesise_hops(table, y, hops)
+    else:
+        copy_hops(table, y, hops)
+    return OK
 
 
 @kernel
@@ -118,6 +143,10 @@ def _reset_turn(table: Any) -> None:
     adain.reset(statistics, carray(float32_at(table[at.PRIOR]), (2 * channels,)), spans[0])
     tone.reset(carray(float64_at(table[at.FILTERS]), (tone.SIZE,)))
     reset_entry(table)
+    carray(float64_at(table[at.PLURALITIES]), (1,))[0] = 0.0
+    made = carray(float32_at(table[at.MADE]), (table[at.DELAY],))
+    for n in range(made.size):
+        made[n] = np.float32(0.0)
     if table[at.KIND] == at.SPECTRAL:
         reset_spectral(table)
     else:
@@ -131,8 +160,8 @@ def hop_of(table: Any) -> Any:
 
 
 @kernel
-def _set_style(table: Any, controls: Any) -> Any:
-    """Write the decoder's `style` and `amount` for this call; returns the amount."""
+def _set_style(table: Any, controls: Any) -> None:
+    """Write the decoder's `style` and `amount` for this call."""
     channels, styles = table[at.CHANNELS], table[at.STYLES]
     style = carray(float32_at(table[at.STYLE]), (2 * channels,))
     means = carray(float32_at(table[at.MEANS]), (styles, channels))
@@ -146,14 +175,12 @@ def _set_style(table: Any, controls: Any) -> Any:
         for i in range(2 * channels):
             style[i] = prior[i]
     carray(float32_at(table[at.AMOUNT]), (1,))[0] = amount
-    if table[at.TONED] != 0:
-        _set_tone(table, controls, amount)
-    return amount
 
 
 @kernel
-def _set_tone(table: Any, controls: Any, amount: Any) -> None:
-    """Tune the filters for this call: to the tones of the styles as these are mixed, as far as `amount` goes."""
+def _set_tone(table: Any, controls: Any) -> None:
+    """Tune the filters for this call: to the tones of the styles as these are mixed, as far as the amount goes."""
+    amount = carray(float32_at(table[at.AMOUNT]), (1,))[0]
     now = carray(float32_at(table[at.TONE]), (tone.BANDS,))
     tones = carray(float32_at(table[at.TONES]), (table[at.STYLES], tone.BANDS))
     mixed = adain.mix_rows(tones, controls[1:], now)
@@ -163,8 +190,9 @@ def _set_tone(table: Any, controls: Any, amount: Any) -> None:
 
 
 @kernel
-def _restyle(table: Any, amount: Any, hops: int) -> bool:
+def _restyle(table: Any, hops: int) -> bool:
     """Latent -> styled, with the statistics of the hops that are played; False if the latent holds no numbers."""
+    amount = carray(float32_at(table[at.AMOUNT]), (1,))[0]
     channels = table[at.CHANNELS]
     latent = carray(float32_at(table[at.LATENT]), (hops, channels))
     styled = carray(float32_at(table[at.STYLED]), (hops, channels))

@@ -228,7 +228,7 @@ def test_a_length_that_is_no_multiple_of_the_hop_is_refused(tmp_path: Path) -> N
 def test_a_second_turn_plays_what_the_first_has_played(kind: str, tmp_path: Path) -> None:
     bundle = make_identity_bundle(tmp_path / "m", kind, style_gains=(0.5, 2.0))
     once, twice = load_model(bundle), load_model(in_two_turns(bundle))
-    x = noise_signal(200 * once.hop)
+    x = np.sin(0.05 * np.arange(200 * once.hop)).astype(np.float32)
     settled = slice(100 * once.hop, None)
     for style in (0, 1):
         by_hand = once.step(once.step(x, once.controls(style)), once.controls(style))
@@ -236,6 +236,22 @@ def test_a_second_turn_plays_what_the_first_has_played(kind: str, tmp_path: Path
         played = twice.step(x, twice.controls(style))
         twice.reset()
         assert np.abs(played - by_hand)[settled].max() < 1e-4 * np.abs(by_hand).max()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_many_notes_at_a_time_are_played_once_and_as_late_as_a_line(kind: str, tmp_path: Path) -> None:
+    delay = 107 if kind == "latent" else 0  # the spectral one has that of its windows
+    bundle = make_identity_bundle(tmp_path / "m", kind, style_gains=(0.5, 2.0), delay=delay)
+    once, twice = load_model(bundle), load_model(in_two_turns(bundle))
+    time = np.arange(3 * once.sample_rate // once.hop * once.hop) / once.sample_rate
+    chord = sum(0.1 * np.sin(2 * np.pi * pitch * time) for pitch in (220.0, 277.2, 339.3)).astype(np.float32)
+    settled = slice(time.size // 2, None)
+    for style in (0, 1):
+        played = twice.step(chord, twice.controls(style))[settled]
+        heard = np.roll(once.step(chord, once.controls(style)), once.latency)[settled]
+        assert np.abs(played - heard).max() < 1e-6
+        once.reset()
+        twice.reset()
 
 
 @pytest.mark.parametrize("kind", KINDS)
