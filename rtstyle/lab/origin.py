@@ -61,8 +61,14 @@ def find_origin(name: str, kind: str = "") -> Origin:
     except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError) as error:
         raise FileError(wrong) from error
     _agree(name, net.kind, kind)
+    adversaries = state.get("adversaries", {})
+    if any("voices" not in heard for heard in adversaries.values()):
+        raise FileError(
+            f"The discriminators in {file} do not say which voices they know: an earlier version wrote them. Give a checkpoint "
+            "of this version, or the bundle that was exported of that run."
+        )
     identity = hashlib.sha256(file.read_bytes()).hexdigest()
-    return Origin(net, bank, file.resolve(), identity, state["plan"], state.get("adversaries", {}))
+    return Origin(net, bank, file.resolve(), identity, state["plan"], adversaries)
 
 
 def _agree(name: str, kind: str, wanted: str) -> None:

@@ -45,6 +45,11 @@ def test_a_run_begins_with_the_snapshot_of_another_and_its_discriminators_know_t
     Adversary(stranger, "cpu", "spectrum").take_over(origin.adversaries["spectrum"])
     assert torch.equal(stranger.voice.weight, own)
     assert torch.equal(stranger.score.weight, trainer.adversaries["spectrum"].net.score.weight)
+    older = torch.load(snapshot, weights_only=True)
+    del older["adversaries"]["ear"]["voices"]
+    torch.save(older, tmp_path / "older.pt")
+    with pytest.raises(FileError, match=r"older\.pt.*earlier version"):
+        find_origin(str(tmp_path / "older.pt"))
 
 
 @pytest.mark.parametrize("kind", ["missing", "no checkpoint", "another pickle"])
