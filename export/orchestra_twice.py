@@ -3,7 +3,8 @@
     python export/orchestra_twice.py
 
 Nothing is trained. The second turn hears an instrument that is nearly the target, and goes the rest of the way; it also takes
-a little more of the player, of which `dynamics` gives the loudness back.
+a little more of the player, of which `dynamics` gives the loudness back. Of chords a second filter makes a blur: those are heard
+as the first turn leaves them.
 """
 
 from rtstyle.bundle.manifest import ParameterRange
@@ -14,8 +15,8 @@ RECIPE = Recipe(
     kind="spectral",
     description=(
         "The seven instruments of orchestra-spectral, which plays what it has just played: nearer to the target, at twice the "
-        "work and twice the delay. Its training heard two of the libraries that the table's lines are played on for 330 "
-        "minutes: violin/mtg and clarinet/vsco2."
+        "work and twice the delay. Chords it plays once. Its training heard two of the libraries that the table's lines are "
+        "played on for 330 minutes: violin/mtg and clarinet/vsco2."
     ),
     begin_with="orchestra-spectral",
     turns=2,
