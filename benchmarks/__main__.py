@@ -21,6 +21,7 @@ BENCHMARKS = (
     "fronts",
     "registers",
     "unison",
+    "same_notes",
     "series",
     "learn",
     "genres",

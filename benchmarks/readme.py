@@ -87,6 +87,7 @@ def table_of_figures(lines: list[Line]) -> str:
     add("brave", (), _brave)
     add("accuracy", ("kind",), _accuracy)
     add("unison", (), _unison)
+    add("same_notes", (), _same_notes)
     add("learn", ("model",), _learn)
     add("kernels", (), _kernels)
     add("chain", ("model",), _chain)
@@ -146,6 +147,15 @@ def _unison(where: Line, found: Line) -> list[tuple[str, str]]:
     }
     value = ", ".join(f"{name} {found[key]['mean']:.2f}" for key, name in names.items())
     return [("two real players of the same notes, by the measures of the models' cards", value)]
+
+
+def _same_notes(where: Line, found: Line) -> list[tuple[str, str]]:
+    themselves = found["sections"]
+    value = (
+        f"{themselves['judged target']['mean']:.2f}, within their range {themselves['within its range']['mean']:.2f}; "
+        f"{themselves['failed']} of {len(themselves['directions'])} directions below 0.70"
+    )
+    return [("the instruments themselves, on the notes of the lines in the models' cards: share judged them", value)]
 
 
 def _kernels(where: Line, found: Line) -> list[tuple[str, str]]:
