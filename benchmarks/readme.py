@@ -155,7 +155,15 @@ def _same_notes(where: Line, found: Line) -> list[tuple[str, str]]:
         f"{themselves['judged target']['mean']:.2f}, within their range {themselves['within its range']['mean']:.2f}; "
         f"{themselves['failed']} of {len(themselves['directions'])} directions below 0.70"
     )
-    return [("the instruments themselves, on the notes of the lines in the models' cards: share judged them", value)]
+    apart = found["two of one instrument"]
+    distance, drift = (f"{apart[name]['mean']:.1f} dB" for name in ("log_spectral_db", "worst_drift_db"))
+    return [
+        ("the instruments themselves, on the notes of the lines in the models' cards: share judged them", value),
+        (
+            "two libraries of one instrument, on the same notes",
+            f"log-spectral {distance}, worst drift at 2-10 kHz {drift}",
+        ),
+    ]
 
 
 def _kernels(where: Line, found: Line) -> list[tuple[str, str]]:

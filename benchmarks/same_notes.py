@@ -4,13 +4,15 @@
 
 The lines of `rtstyle evaluate` are taken down note by note, and every library of a target plays them, as low and as high as they
 go: notes beyond its own are read faster or slower. A line of a cello's open strings is no flute's to anyone who knows one, and
-what the judge says of real flutes on their own notes is no measure for it; this is.
+what the judge says of real flutes on their own notes is no measure for it; this is. And where a line's own instrument is asked
+for, another player's spectrum is another one: how far, two of its libraries tell, which play the line in turn.
 """
 
 import argparse
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.measure import record
 from benchmarks.registers import measured_libraries
@@ -20,7 +22,7 @@ from rtstyle.corpus.performance import perform
 from rtstyle.corpus.render import render
 from rtstyle.corpus.score import Event
 from rtstyle.corpus.sections import NAME, find_sections
-from rtstyle.lab.evaluate import content, inputs
+from rtstyle.lab.evaluate import content, fidelity, inputs
 from rtstyle.lab.evaluate.bootstrap import figure
 from rtstyle.lab.evaluate.clips import INSTRUMENTS, find_clips
 from rtstyle.lab.evaluate.judge import load_judge
@@ -29,6 +31,7 @@ from rtstyle.lab.evaluate.score import Plan, in_range
 from rtstyle.lab.learn import find_notes
 
 LEAST = 0.7  # share under which a direction has failed
+APART = ("log_spectral_db", "worst_drift_db")  # of two players of one instrument
 
 
 def take_down(line: inputs.Input) -> list[Event]:
@@ -54,18 +57,27 @@ def main() -> None:
     lines = inputs.choose_inputs(clips, INSTRUMENTS, plan.clips, plan.seconds, plan.seed)
     libraries = measured_libraries(arguments.corpus)
     players = [*libraries, *(one for one in find_sections(libraries) if one.instrument in INSTRUMENTS)]
+    between: dict[str, list[float]] = {name: [] for name in APART}
     heard: dict[str, list[tuple[str, bool, float]]] = {player.key: [] for player in players}
 
-    def play(player: Library, score: list[Event], number: int) -> float:
+    def play(player: Library, score: list[Event], number: int) -> NDArray[np.float32]:
         rng = np.random.default_rng([plan.seed, number])
-        return judge(render(perform(score, rng), player, rng)[0], SAMPLE_RATE).share(player.instrument)
+        return inputs.level(render(perform(score, rng), player, rng)[0])
 
     for number, line in enumerate(lines):
         score, f0 = take_down(line), content.measure(line.audio, SAMPLE_RATE).f0
         others = [player for player in players if player.instrument != line.instrument]
         for player in others:
             within = in_range(f0, player.instrument) >= WITHIN
-            heard[player.key].append((line.instrument, within, play(player, score, number)))
+            share = judge(play(player, score, number), SAMPLE_RATE).share(player.instrument)
+            heard[player.key].append((line.instrument, within, share))
+        section = next(one for one in players if one.key == f"{line.instrument}/{NAME}")
+        parts = {note.file for note in section.notes}
+        for player in libraries:
+            if player.instrument == line.instrument and not parts & {note.file for note in player.notes}:
+                apart = fidelity.distances(play(player, score, number), play(section, score, number), SAMPLE_RATE)
+                for name in APART:
+                    between[name].append(apart[name])
         print(line.name, {one.key: round(heard[one.key][-1][2], 2) for one in others if one.name == NAME}, flush=True)
     shares = {key: round(float(np.mean([share for *_, share in rows])), 3) for key, rows in heard.items()}
     best = [
@@ -73,6 +85,7 @@ def main() -> None:
         for target in INSTRUMENTS
     ]
     figures: dict[str, object] = {"players": shares, "best of each": best}
+    figures["two of one instrument"] = {name: figure(values).as_dict() for name, values in between.items()}
     for who, chosen in (("sections", [f"{target}/{NAME}" for target in INSTRUMENTS]), ("best", best)):
         usable = [row for key in chosen if judge.verdict_usable(key.split("/")[0]) for row in heard[key]]
         directions = {

@@ -53,6 +53,17 @@ def band_drift_db(reference: Audio, output: Audio, sample_rate: int) -> dict[str
     return {f"{low}-{high}": float(d) for (low, high), d in zip(spectrum.BANDS_HZ, after - before, strict=True)}
 
 
+def distances(reference: Audio, output: Audio, sample_rate: int) -> dict[str, float]:
+    """How far an output is from what it ought to be: the two distances, the drift of each band, and the worst from 2 kHz on."""
+    bands = band_drift_db(reference, output, sample_rate)
+    return {
+        "mr_stft": multi_resolution_distance(reference, output),
+        "log_spectral_db": log_spectral_distance(reference, output),
+        "worst_drift_db": max((abs(bands[name]) for name in ("2000-5000", "5000-10000")), default=float("nan")),
+        **{f"drift_{name}_db": value for name, value in bands.items()},
+    }
+
+
 def harmonic_parts(
     audio: Audio, sample_rate: int, f0: NDArray[np.float64], low_hz: float, high_hz: float
 ) -> tuple[float, float]:

@@ -141,7 +141,9 @@ class Evaluation:
         self.listen("amount 1", heard, target, output, tune=True)
         source = heard.input.instrument
         if source == target:
-            self.report.same.append({"instrument": target, "clip": heard.input.name, **self.drift(audio, output)})
+            self.report.same.append(
+                {"instrument": target, "clip": heard.input.name, **fidelity.distances(audio, output, RATE)}
+            )
         pair, chords = (source, target), heard.input.chords
         if pair not in self.pictures or (self.pictured_chords[pair] and not chords):  # a single line shows more
             self.pictures[pair] = [("input", audio), ("output at amount 1", output)]
@@ -163,19 +165,8 @@ class Evaluation:
         for number, target in enumerate(others):
             self.listen("amount 0", heard, target, output, tune=number == 0)
         self.report.neutral.append(
-            {"instrument": heard.input.instrument, "clip": heard.input.name, **self.drift(audio, output)}
+            {"instrument": heard.input.instrument, "clip": heard.input.name, **fidelity.distances(audio, output, RATE)}
         )
-
-    def drift(self, audio: Audio, output: Audio) -> dict[str, float]:
-        """Distances and band drift of an output that ought to be the input."""
-        bands = fidelity.band_drift_db(audio, output, RATE)
-        worst = max((abs(bands[name]) for name in ("2000-5000", "5000-10000")), default=float("nan"))
-        return {
-            "mr_stft": fidelity.multi_resolution_distance(audio, output),
-            "log_spectral_db": fidelity.log_spectral_distance(audio, output),
-            "worst_drift_db": worst,
-            **{f"drift_{name}_db": value for name, value in bands.items()},
-        }
 
     def quiet(self, targets: Sequence[str]) -> None:
         """Silence and hiss at -60 dBFS in -> level out, the worst target."""
@@ -231,7 +222,7 @@ class Evaluation:
         self.report.captured = table
         for one in self.heard:
             with closing(capturing(one.input.audio, "")) as player:
-                drift = self.drift(one.input.audio, player(one.input.audio, CAPTURED, 1.0))
+                drift = fidelity.distances(one.input.audio, player(one.input.audio, CAPTURED, 1.0), RATE)
             self.report.own.append({"instrument": one.input.instrument, "clip": one.input.name, **drift})
 
     def finish(self, targets: Iterable[str]) -> None:
