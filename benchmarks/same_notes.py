@@ -66,6 +66,9 @@ def main() -> None:
 
     for number, line in enumerate(lines):
         score, f0 = take_down(line), content.measure(line.audio, SAMPLE_RATE).f0
+        if not score:
+            print(f"{line.name}: no note of it can be told from the next; left out.", flush=True)
+            continue
         others = [player for player in players if player.instrument != line.instrument]
         for player in others:
             within = in_range(f0, player.instrument) >= WITHIN
