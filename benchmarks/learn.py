@@ -4,7 +4,8 @@
 
 The ten seconds are those of `rtstyle evaluate`, of every trained instrument and of one of each family outside, from
 recordings that training left out where there are any. One clip of each other instrument is played with each of them. Of
-ten seconds without enough single notes nothing can be learnt; the captured style counts then.
+ten seconds without enough single notes nothing can be learnt; the captured style counts then. What learning is towards, the
+notes of the ten seconds played by the sampler, is judged on the same lines: nobody can learn more from them.
 """
 
 import argparse
@@ -17,19 +18,37 @@ import numpy as np
 import soundfile
 
 from benchmarks.measure import record
+from benchmarks.same_notes import play, take_down
 from rtstyle.bundle import find_bundle, load_bundle
+from rtstyle.corpus.library import make_library
+from rtstyle.corpus.note import measure
 from rtstyle.errors import FileError
 from rtstyle.lab.evaluate import captures, content, inputs
 from rtstyle.lab.evaluate.bootstrap import figure
 from rtstyle.lab.evaluate.bundle_run import FILE_BLOCK, BundleRun
 from rtstyle.lab.evaluate.clips import INSTRUMENTS, RATE, find_clips
-from rtstyle.lab.evaluate.judge import load_judge
-from rtstyle.lab.learn import learn
+from rtstyle.lab.evaluate.judge import Judge, Verdict, load_judge
+from rtstyle.lab.evaluate.judge_material import FAMILIES
+from rtstyle.lab.learn import INSTRUMENT, cut_notes, learn
 
 SECONDS, SEED = 5.0, 0
-LEARNT = "learnt from them"
-ROWS = ("EQ match", "captured style", LEARNT, captures.TRAINED, captures.EXAMPLE)
+LEARNT, NOTES = "learnt from them", "their notes, by the sampler"
+ROWS = ("EQ match", "captured style", LEARNT, NOTES, captures.TRAINED, captures.EXAMPLE)
 KEPT = ("pitch_accuracy", "onset_f1", "loudness_r")
+
+
+def play_notes(example: inputs.Input, heard: list[tuple[inputs.Input, Verdict]], judge: Judge) -> list[captures.Heard]:
+    """The lines of all other instruments, played on the notes of the ten seconds; silence where these are too few."""
+    notes = [measure(part, midi, "") for midi, part in cut_notes(example.audio)]
+    sampler = make_library(INSTRUMENT, example.name, "", "", [note for note in notes if note is not None])
+    target, table = FAMILIES[example.instrument], []
+    for number, (line, _) in enumerate(heard):
+        if line.instrument != example.instrument:
+            played = np.zeros_like(line.audio) if sampler is None else play(sampler, take_down(line), number)
+            said = judge(played, RATE)
+            figures = said.share(target), said.probability(target)
+            table.append(captures.Heard(example.instrument, target, NOTES, line.name, *figures))
+    return table
 
 
 def main() -> None:
@@ -79,6 +98,7 @@ def main() -> None:
                 print(f"{example.instrument}: {problem}", flush=True)
                 taught = said
             said += [replace(one, row=LEARNT) for one in taught if one.row == "captured style"]
+            said += play_notes(example, heard, judge)
             target = said[0].target
             for one, verdict in heard:
                 if target in INSTRUMENTS and one.instrument != example.instrument:

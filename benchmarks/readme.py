@@ -134,7 +134,14 @@ def _learn(where: Line, found: Line) -> list[tuple[str, str]]:
     each = ", ".join(
         f"{name} {rows['learnt from them']['mean']:.2f}" for name, rows in found.items() if "the ten seconds" in rows
     )
-    others = f"captured {shares['captured style']:.2f}, equaliser {shares['EQ match']:.2f}"
+    others = ", ".join(
+        f"{short} {shares[row]:.2f}"
+        for short, row in (
+            ("their own notes in a sampler", "their notes, by the sampler"),
+            ("captured", "captured style"),
+            ("equaliser", "EQ match"),
+        )
+    )
     return [(what, f"{learnt} ({each}), {others}; pitch kept {found['kept']['pitch_accuracy']['mean']:.2f}")]
 
 

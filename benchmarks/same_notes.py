@@ -42,6 +42,12 @@ def take_down(line: inputs.Input) -> list[Event]:
     ]
 
 
+def play(player: Library, score: list[Event], number: int) -> NDArray[np.float32]:
+    """What a library makes of a score, as loud as every line; `number` draws what a score leaves open."""
+    rng = np.random.default_rng([Plan.seed, number])
+    return inputs.level(render(perform(score, rng), player, rng)[0])
+
+
 def main() -> None:
     """Let every library play every line of another instrument, judge, and record one line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -59,10 +65,6 @@ def main() -> None:
     players = [*libraries, *(one for one in find_sections(libraries) if one.instrument in INSTRUMENTS)]
     between: dict[str, list[float]] = {name: [] for name in APART}
     heard: dict[str, list[tuple[str, bool, float]]] = {player.key: [] for player in players}
-
-    def play(player: Library, score: list[Event], number: int) -> NDArray[np.float32]:
-        rng = np.random.default_rng([plan.seed, number])
-        return inputs.level(render(perform(score, rng), player, rng)[0])
 
     for number, line in enumerate(lines):
         score, f0 = take_down(line), content.measure(line.audio, SAMPLE_RATE).f0
