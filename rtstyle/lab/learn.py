@@ -3,7 +3,8 @@
 A captured style (`rtstyle.capture`) gives the decoder the statistics of a sound; it plays what it has learnt to play, and an
 instrument that training hardly met is not among it. Here the decoder learns it. The recording is cut into its notes, these
 become a library that the corpus's sampler plays in unison with the soundfont's instruments, and the decoder of a trained
-model goes on from its weights with those pairs. The encoder, which hears the player, stays as it is.
+model goes on from its weights with those pairs. What hears the player stays as it is, the encoder and most of the decoder:
+taught by a soundfont alone, it would forget what recordings are like.
 """
 
 import hashlib
@@ -32,6 +33,7 @@ from rtstyle.lab.train.trainer import Plan, Trainer
 
 RECIPE = "rtstyle models learn"  # what a bundle says that may be replaced by another one of its name
 INSTRUMENT = "learnt"
+LEARNING = ("embed", "style", "out")  # layers of the decoder that learn: what a style does to each unit, and the last one
 MAX_SECONDS = 120.0  # of a recording; what comes later is not listened to
 LEAP = 0.7  # semitones from the note's own pitch at which another one begins
 BREATH = 3  # unvoiced frames in a row that end a note
@@ -140,7 +142,8 @@ def learn(
     trainer = Trainer(plan, corpus, work / "run", shape=begun.net.shape.as_dict(), device=device)
     if not trainer.resume():
         trainer.begin_with(begun)
-    trainer.net.encoder.requires_grad_(False)
+    for layer, weight in trainer.net.named_parameters():
+        weight.requires_grad_(layer.startswith("decoder.") and not set(LEARNING).isdisjoint(layer.split(".")))
     say(f"Training for {minutes:g} minutes.")
     trainer.train(lambda row: say(f"{row['minutes']:.1f} minutes, loss {row['loss']:.2f}"))
     learnt = export_checkpoint(
