@@ -33,11 +33,7 @@ from rtstyle.lab.train.trainer import Plan, Trainer
 
 RECIPE = "rtstyle models learn"  # what a bundle says that may be replaced by another one of its name
 INSTRUMENT = "learnt"
-LEARNING = (
-    "embed",
-    "style",
-    "out",
-)  # layers of the decoder that learn: what a style does to each unit, and the last one
+LEARNING = ("embed", "style", "out")  # layers of the decoder that learn: what a style does, and the last one
 MAX_SECONDS = 120.0  # of a recording; what comes later is not listened to
 LEAP = 0.7  # semitones from the note's own pitch at which another one begins
 BREATH = 3  # unvoiced frames in a row that end a note
