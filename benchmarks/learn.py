@@ -5,7 +5,7 @@
 The ten seconds are those of `rtstyle evaluate`, of every trained instrument and of one of each family outside, from
 recordings that training left out where there are any. One clip of each other instrument is played with each of them. Of
 ten seconds without enough single notes nothing can be learnt; the captured style counts then. What learning is towards, the
-notes of the ten seconds played by the sampler, is judged on the same lines: nobody can learn more from them.
+notes of the ten seconds played by the sampler, is judged on the same lines.
 """
 
 import argparse
@@ -38,13 +38,16 @@ KEPT = ("pitch_accuracy", "onset_f1", "loudness_r")
 
 
 def play_notes(example: inputs.Input, heard: list[tuple[inputs.Input, Verdict]], judge: Judge) -> list[captures.Heard]:
-    """The lines of all other instruments, played on the notes of the ten seconds; silence where these are too few."""
-    notes = [measure(part, midi, "") for midi, part in cut_notes(example.audio)]
-    sampler = make_library(INSTRUMENT, example.name, "", "", [note for note in notes if note is not None])
+    """The lines of all other instruments, played on the notes of the ten seconds; silence where these are too few.
+
+    A line of which no note can be told from the next is left out.
+    """
+    notes = [note for midi, part in cut_notes(example.audio) if (note := measure(part, midi, ""))]
+    sampler = make_library(INSTRUMENT, example.name, "", "", notes)
     target, table = FAMILIES[example.instrument], []
     for number, (line, _) in enumerate(heard):
-        if line.instrument != example.instrument:
-            played = np.zeros_like(line.audio) if sampler is None else play(sampler, take_down(line), number)
+        if line.instrument != example.instrument and (score := take_down(line)):
+            played = np.zeros_like(line.audio) if sampler is None else play(sampler, score, number)
             said = judge(played, RATE)
             figures = said.share(target), said.probability(target)
             table.append(captures.Heard(example.instrument, target, NOTES, line.name, *figures))

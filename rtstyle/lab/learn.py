@@ -4,7 +4,7 @@ A captured style (`rtstyle.capture`) gives the decoder the statistics of a sound
 instrument that training hardly met is not among it. Here the decoder learns it. The recording is cut into its notes, these
 become a library that the corpus's sampler plays in unison with the soundfont's instruments, and the decoder of a trained
 model goes on from its weights with those pairs. What hears the player stays as it is, the encoder and most of the decoder:
-taught by a soundfont alone, it would forget what recordings are like.
+it learnt from recordings, and those pairs are a soundfont's.
 """
 
 import hashlib
