@@ -323,4 +323,8 @@ class Batches:
                     raise self.failure from None
 
     def close(self) -> None:
+        """End the makers and wait for them: one that is at work when the process ends would abort it."""
         self.stopping.set()
+        for thread in self.threads:
+            if thread.is_alive():
+                thread.join()
