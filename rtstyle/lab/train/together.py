@@ -99,6 +99,7 @@ def _join(
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
     backend = "nccl" if cuda else "gloo"
     dist.init_process_group(backend, init_method=meeting, rank=number, world_size=processes, timeout=PATIENCE)
+    dist.barrier()  # one that is done, or fails, before another has joined would take the group from under it
     try:
         job(*arguments, device)
     finally:
