@@ -10,6 +10,9 @@ that one. A recording of which it is not clear is all its own.
 
 What the model then makes of the recording itself is darker or brighter than it, by octaves, and so is what it makes of
 others. The style remembers that as a tone, which filters take out behind the model (`rtstyle.dsp.tone`).
+
+A recording that is like no trained style has a sound that the decoder never learnt. If it holds notes, the style keeps the
+recording, and its own periods are played where the player's pitch is clear (`rtstyle.dsp.grains`).
 """
 
 from collections.abc import Sequence
@@ -25,10 +28,11 @@ from numpy.typing import NDArray
 
 from rtstyle import paths
 from rtstyle.bundle import Bundle, Style
-from rtstyle.bundle.captured import NONE, CapturedStyle, save_captured
+from rtstyle.bundle.captured import MAX_SOUND_SECONDS, NONE, CapturedStyle, save_captured
 from rtstyle.dsp import tone
 from rtstyle.dsp.adain import EPSILON
 from rtstyle.dsp.jit import kernel
+from rtstyle.dsp.marks import find_marks
 from rtstyle.dsp.pointers import float32_at, int64_at
 from rtstyle.errors import BundleError, FileError, RtstyleError, did_you_mean
 from rtstyle.params import MAX_STYLES, TONE_BANDS
@@ -42,13 +46,15 @@ MAX_SECONDS: Final = 600.0  # of a recording; what comes later is not listened t
 TONE_SECONDS: Final = 30.0  # of a recording that are played to hear how it comes out
 LOWEST_DB, HIGHEST_DB = -12.0, 6.0  # of a tone
 OWN: Final = 1.0 / 3.0  # of a captured style where it leans on a trained one
+MIN_NOTES_SECONDS: Final = 0.5  # of notes in a recording that is played itself
 
 
 @dataclass(frozen=True)
 class Measured:
     """The style of a recording: statistics (C,), its tone in dB (TONE_BANDS,), the seconds of sound, and what it leans on.
 
-    like: id of the trained style, or NONE. likelihood: the recogniser's probability of it, 1 where the user said so.
+    like: id of the trained style, or NONE. likelihood: the recogniser's probability of it, 1 where the user said so. sound:
+    the recording, where its periods are played; else None.
     """
 
     mean: NDArray[np.float64]
@@ -57,6 +63,7 @@ class Measured:
     seconds: float
     like: str
     likelihood: float
+    sound: NDArray[np.float32] | None
 
 
 def capture_style(bundle: Bundle, recording: str | Path, name: str, like: str | None = None) -> CapturedStyle:
@@ -86,8 +93,7 @@ def capture_style(bundle: Bundle, recording: str | Path, name: str, like: str | 
         like=measured.like,
         likelihood=round(measured.likelihood, 4),
     )
-    save_captured(bundle.name, style)
-    return style
+    return save_captured(bundle.name, style, measured.sound, bundle.sample_rate)
 
 
 def measure_style(bundle: Bundle, audio: NDArray[np.float32], recording: str, like: str | None = None) -> Measured:
@@ -123,7 +129,10 @@ def measure_style(bundle: Bundle, audio: NDArray[np.float32], recording: str, li
         mean = OWN * mean + (1.0 - OWN) * bundle.mean[voice]
         std = OWN * std + (1.0 - OWN) * bundle.std[voice]
     plain = bundle.alone(Style("captured", "Captured", "captured"), mean, std, np.zeros(TONE_BANDS))
-    return Measured(mean, std, measure_tone(plain, audio), seconds, like, likelihood)
+    sound = audio[: int(MAX_SOUND_SECONDS * bundle.sample_rate)] if like == NONE else None
+    if sound is not None and find_marks(sound, bundle.sample_rate).seconds < MIN_NOTES_SECONDS:
+        sound = None
+    return Measured(mean, std, measure_tone(plain, audio), seconds, like, likelihood, sound)
 
 
 def measure_tone(bundle: Bundle, audio: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -1,9 +1,12 @@
-"""Styles captured from a recording: kept beside the bundle in the user's folder, one TOML file each.
+"""Styles captured from a recording: kept beside the bundle in the user's folder, a TOML file each, and a FLAC file where the
+recording itself is played.
 
 They never lie inside the bundle, whose files are fixed by their hashes and may be read-only. A captured style holds
 channel statistics of ONE encoder, so it names that encoder's hash and is passed over when the bundle has been replaced.
 """
 
+import hashlib
+import io
 import os
 import tempfile
 import tomllib
@@ -12,6 +15,7 @@ from typing import Annotated, Final
 
 import msgspec
 import numpy as np
+import soundfile
 import tomli_w
 from numpy.typing import NDArray
 
@@ -23,6 +27,9 @@ SCHEMA: Final = 1
 ID_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,47}$"
 NONE: Final = "none"  # in the place of a trained style, where a recording is like none of them
 _MAX_BYTES: Final = 1 << 20
+MAX_SOUND_SECONDS: Final = 30.0  # of a recording that is kept
+_MAX_SOUND_BYTES: Final = 1 << 24  # and its file: twice what noise takes
+_PEAK: Final = 0.9  # of what is kept; how loud it was does not matter
 
 NO_TONE: Final = (0.0,) * TONE_BANDS
 LOUDEST_DB: Final = 40.0  # of a filter's gain in a file: far beyond what is ever measured
@@ -47,6 +54,7 @@ class CapturedStyle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tone: _Tone = NO_TONE  # gains in dB of peaking filters an octave apart, from 125 Hz up
     like: str = NONE  # id of the trained style that it leans on
     likelihood: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0  # of that; 1 where the user said so
+    sound: str = ""  # SHA-256 of the FLAC file beside it: the recording whose periods are played; none if empty
     schema: int = SCHEMA
 
     def statistics(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -54,46 +62,99 @@ class CapturedStyle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return np.asarray(self.mean, dtype=np.float32), np.asarray(self.std, dtype=np.float32)
 
 
-def save_captured(model: str, style: CapturedStyle) -> Path:
-    """Write one style for the bundle named `model`, replacing one of the same id in one step. `[control]`
+def save_captured(
+    model: str, style: CapturedStyle, sound: NDArray[np.float32] | None = None, sample_rate: int = 48_000
+) -> CapturedStyle:
+    """Write one style for the bundle named `model`, replacing one of the same id. `[control]`
 
-    Returns the file. Raises BundleError where it cannot be written.
+    sound: the recording whose periods are played, mono float32 at `sample_rate` Hz, if any. Returns the style as it was
+    written, with the hash of its sound. Raises BundleError where it cannot be written.
     """
     folder = paths.user_styles(model)
+    flac = b"" if sound is None else _pack(sound, sample_rate)
+    style = msgspec.structs.replace(style, sound=hashlib.sha256(flac).hexdigest() if flac else "")
     table = msgspec.to_builtins(style)
     try:
         msgspec.convert(table, CapturedStyle)
     except msgspec.ValidationError as error:
         raise BundleError(f"The style '{style.name}' cannot be saved: {error}; give another name.") from error
-    content = tomli_w.dumps(table)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=folder, suffix=".part")
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(content)
-        os.replace(temporary, folder / f"{style.id}.toml")
+        if flac:
+            _replace(folder / f"{style.id}.flac", flac)
+        _replace(folder / f"{style.id}.toml", tomli_w.dumps(table).encode())
+        if not flac:
+            (folder / f"{style.id}.flac").unlink(missing_ok=True)
     except OSError as error:
         raise BundleError(
             f"The style cannot be saved in {folder} ({error.strerror}); make it writable or set RTSTYLE_HOME."
         ) from error
-    return folder / f"{style.id}.toml"
+    return style
 
 
-def load_captured(model: str, encoder: str, channels: int) -> tuple[list[CapturedStyle], list[str]]:
-    """Read the styles captured for a bundle, by id; and one note per file that had to be passed over. `[control]`
+def _replace(file: Path, content: bytes) -> None:
+    """Write a file in one step: it is the old one or the new one at any moment."""
+    handle, temporary = tempfile.mkstemp(dir=file.parent, suffix=".part")
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(content)
+    os.replace(temporary, file)
 
-    model: the bundle's name; encoder: SHA-256 of its encoder.onnx; channels: C. A bad file is noted, not raised: it
-    must not keep the bundle from playing.
+
+def _pack(sound: NDArray[np.float32], sample_rate: int) -> bytes:
+    """The first MAX_SOUND_SECONDS as FLAC of 24 bits, its peak at _PEAK."""
+    kept = sound[: round(MAX_SOUND_SECONDS * sample_rate)]
+    stream = io.BytesIO()
+    scaled = kept * (_PEAK / max(float(np.abs(kept).max(initial=0.0)), 1e-9))
+    soundfile.write(stream, scaled, sample_rate, format="FLAC", subtype="PCM_24")
+    return stream.getvalue()
+
+
+def load_captured(
+    model: str, encoder: str, channels: int, sample_rate: int
+) -> tuple[list[CapturedStyle], dict[str, NDArray[np.float32]], list[str]]:
+    """Read the styles captured for a bundle, by id; their sounds; and one note per file that had to be passed over.
+    `[control]`
+
+    model: the bundle's name; encoder: SHA-256 of its encoder.onnx; channels: C. The sounds are mono float32 at `sample_rate`
+    Hz, by the style's id. A bad file is noted, not raised: it must not keep the bundle from playing.
     """
     styles: list[CapturedStyle] = []
+    sounds: dict[str, NDArray[np.float32]] = {}
     notes: list[str] = []
     folder = paths.user_styles(model)
     for file in sorted(folder.glob("*.toml")) if folder.is_dir() else []:
         try:
-            styles.append(_read(file, encoder, channels))
+            style = _read(file, encoder, channels)
+            if style.sound:
+                sounds[style.id] = _read_sound(file.with_suffix(".flac"), style.sound, sample_rate)
+            styles.append(style)
         except BundleError as error:
             notes.append(str(error))
-    return styles, notes
+    return styles, sounds, notes
+
+
+def _read_sound(file: Path, expected: str, sample_rate: int) -> NDArray[np.float32]:
+    """A style's recording, if it is the one that was kept."""
+    remedy = "capture the style again"
+    try:
+        if file.stat().st_size > _MAX_SOUND_BYTES:
+            raise BundleError(f"{file} is larger than {_MAX_SOUND_BYTES} bytes, which no kept recording is; {remedy}.")
+        content = file.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{file} cannot be read ({error.strerror}); {remedy}.") from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != expected:
+        raise BundleError(f"{file} has SHA-256 {found[:12]}..., expected {expected[:12]}...: it was changed; {remedy}.")
+    try:
+        sound, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise BundleError(f"{file} is no recording ({error}); {remedy}.") from error
+    if rate != sample_rate or sound.shape[1] != 1 or len(sound) > MAX_SOUND_SECONDS * rate:
+        raise BundleError(
+            f"{file} has {sound.shape[1]} channels of {len(sound) / rate:.1f} s at {rate} Hz, expected one of at most "
+            f"{MAX_SOUND_SECONDS:g} s at {sample_rate} Hz; {remedy}."
+        )
+    return np.ascontiguousarray(sound[:, 0])
 
 
 def _read(file: Path, encoder: str, channels: int) -> CapturedStyle:
@@ -126,6 +187,7 @@ def delete_captured(model: str, id: str) -> None:
         raise BundleError(f"No style '{id}' was captured for '{model}'; {did_you_mean(id, known)}")
     try:
         (folder / f"{id}.toml").unlink()
+        (folder / f"{id}.flac").unlink(missing_ok=True)
     except OSError as error:
         raise BundleError(
             f"{folder / id}.toml cannot be deleted ({error.strerror}); make its folder writable."

@@ -1,7 +1,7 @@
 """A checked bundle in memory."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,8 @@ class Bundle:
     (S, TONE_BANDS), gains in dB of the filters that the styles are heard through (`dsp.tone`), 0 for trained ones.
     neutral_mean, neutral_std: float32 (C,), the prior of the running statistics. parameters: the table for this bundle, by
     id. notes: sentences about captured styles that had to be passed over. recogniser: a graph that names the trained styles,
-    if any.
+    if any. sounds: by style id, the recording whose periods are played in that style (`dsp.grains`), mono float32 at the
+    model's rate.
     """
 
     path: Path
@@ -49,11 +50,20 @@ class Bundle:
     parameters: Mapping[str, Parameter]
     notes: tuple[str, ...] = ()
     recogniser: bytes | None = None
+    sounds: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
-    def alone(self, style: Style, mean: NDArray[Any], std: NDArray[Any], tone: NDArray[Any]) -> "Bundle":
-        """The same bundle with `style` as its only one: float (C,), (C,) and (TONE_BANDS,)."""
+    def alone(
+        self,
+        style: Style,
+        mean: NDArray[Any],
+        std: NDArray[Any],
+        tone: NDArray[Any],
+        sound: NDArray[np.float32] | None = None,
+    ) -> "Bundle":
+        """The same bundle with `style` as its only one: float (C,), (C,) and (TONE_BANDS,); sound: see `sounds`."""
         mean, std, tone = (row[None].astype(np.float32) for row in (mean, std, tone))
-        return replace(self, styles=(style,), mean=mean, std=std, tone=tone)
+        sounds = {} if sound is None else {style.id: sound}
+        return replace(self, styles=(style,), mean=mean, std=std, tone=tone, sounds=sounds)
 
     @property
     def name(self) -> str:

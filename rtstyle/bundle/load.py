@@ -72,7 +72,7 @@ def load_bundle(path: str | Path, *, verify: bool = True) -> Bundle:
     if recogniser is not None:
         check_recogniser(manifest, read_graph(recogniser, str(folder / RECOGNISER)), folder / RECOGNISER)
     golden = _read_golden(kept[GOLDEN], str(folder / GOLDEN), manifest) if GOLDEN in kept else None
-    captured, notes = load_captured(manifest.name, manifest.files[ENCODER], channels)
+    captured, sounds, notes = load_captured(manifest.name, manifest.files[ENCODER], channels, manifest.sample_rate)
     taken = {style.id for style in manifest.styles}
     free = MAX_STYLES - len(manifest.styles)
     fitting = [style for style in captured if style.id not in taken]
@@ -97,6 +97,7 @@ def load_bundle(path: str | Path, *, verify: bool = True) -> Bundle:
         parameters=parameter_table(len(styles), narrowed_parameters(manifest, where)),
         notes=tuple(notes),
         recogniser=recogniser,
+        sounds={style.id: sounds[style.id] for style in fitting if style.id in sounds},
     )
 
 

@@ -56,7 +56,7 @@ OPENING, OPEN = 0.55, 0.65  # the same on the way back: two thresholds, or what 
 LEAST_NOISE: Final = 0.1  # of its level: networks that look at the noise they get are not to find none
 
 # Slots of the state, float64[STATE_LENGTH]; zeros at reset. Behind them: the pulses not yet played (a ring), the
-# decimated past (another), the running autocorrelation, its normaliser, and the one over the other.
+# decimated past (another), the running autocorrelation, its normaliser, and the one over the other; the pulses of the last call.
 (
     HIGHPASS,
     LOWPASS_1,
@@ -85,9 +85,14 @@ LEAST_NOISE: Final = 0.1  # of its level: networks that look at the noise they g
     CLEARNESS,  # above AT_FIRST
     HEARD,
     PLURALITY,  # how far the input is many notes at a time
-) = range(27)
-STATE_SIZE: Final = 27
-STATE_LENGTH: Final = STATE_SIZE + PULSE_TAPS + 5 * LAGS
+    FIRED,  # pulses of the last call
+) = range(28)
+STATE_SIZE: Final = 28
+# Of a pulse: the sample of the call at which it was set, between two; the period in samples; power of the input; the gate.
+AT, PERIOD_NOW, POWER_NOW, GATE_NOW = range(4)
+MOST_FIRED: Final = 32  # pulses of one call that are told
+FIRED_LIST: Final = STATE_SIZE + PULSE_TAPS + 5 * LAGS
+STATE_LENGTH: Final = FIRED_LIST + 4 * MOST_FIRED
 
 # Values of `cues`, float32[CUES], for the hop just processed.
 LOG_PERIOD, STEADINESS = range(2)
@@ -232,6 +237,16 @@ def noise_level(state: Any) -> Any:
 
 
 @kernel
+def fired(state: Any) -> Any:
+    """The pulses of the last call of `excite`: float64[pulses, 4], columns AT, PERIOD_NOW, POWER_NOW, GATE_NOW. `[audio]`
+
+    At most MOST_FIRED, the first ones. A view into the state.
+    """
+    count = int(state[FIRED])
+    return state[FIRED_LIST : FIRED_LIST + 4 * count].reshape((count, 4))
+
+
+@kernel
 def excite(state: Any, table: Any, sample_rate: Any, x: Any, pulses: Any, cues: Any) -> None:
     """Make the pulse train of one hop. `[audio]`
 
@@ -257,6 +272,7 @@ def excite(state: Any, table: Any, sample_rate: Any, x: Any, pulses: Any, cues: 
     highpass = 1.0 - np.exp(-turn * min(max(0.4 * pitch, 40.0), 800.0))
     lowpass = 1.0 - np.exp(-turn * min(max(1.1 * pitch, 100.0), 3000.0))
     now = int(state[PLAYED])
+    state[FIRED] = 0.0
     for n in range(x.size):
         sample = np.float64(x[n])
         state[SMOOTH_1] += smooth * (sample - state[SMOOTH_1])
@@ -305,6 +321,11 @@ def excite(state: Any, table: Any, sample_rate: Any, x: Any, pulses: Any, cues: 
                 state[PHASE] -= 1.0
                 since = state[PHASE] / step
         if since >= 0.0:
+            if state[FIRED] < MOST_FIRED:
+                told = FIRED_LIST + 4 * int(state[FIRED])
+                state[told + AT], state[told + PERIOD_NOW] = n - since, 1.0 / state[SPEED]
+                state[told + POWER_NOW], state[told + GATE_NOW] = state[POWER], state[GATE]
+                state[FIRED] += 1.0
             height = np.sqrt(min(max(1.0 / state[SPEED], shortest), longest))
             place = (1.0 - since) * PULSE_PHASES
             row = min(int(place), PULSE_PHASES - 1)

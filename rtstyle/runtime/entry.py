@@ -1,4 +1,4 @@
-"""The entry that both kinds of model share: samples that are not numbers replaced, pulses locked to the rest."""
+"""The entry that both kinds of model share: samples that are not numbers replaced, pulses locked to the rest, and what these play."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from rtstyle.dsp import excitation
 from rtstyle.dsp.jit import kernel
 from rtstyle.dsp.pointers import float32_at, float64_at, uint64_at
 from rtstyle.runtime import layout as at
+from rtstyle.runtime.recorded import play_recorded
 
 
 @kernel
@@ -31,6 +32,8 @@ def enter_hop(table: Any, h: int, x: Any, clean: Any, pulses: Any, cues: Any, st
     pulse_table = carray(float32_at(table[at.PULSE_TABLE]), (excitation.PULSE_PHASES + 1, excitation.PULSE_TAPS))
     excitation.excite(state, pulse_table, np.float64(table[at.SAMPLE_RATE]), clean, pulses, cues)
     carray(float64_at(table[at.PLURALITIES]), (h + 2,))[h + 1] = 1.0 - excitation.single(state)
+    if table[at.RECORDED] != 0:
+        play_recorded(table, h, state)
 
 
 @kernel

@@ -47,7 +47,13 @@ TONED, TONES, TONE, FILTERS = range(65, 69)
 # L of one. Float64 (1 + T,): how far each hop was many notes at a time, behind the last one of the call before. Float32
 # (L + T H,): what this one made, behind the L samples before.
 NEXT, LEFT, DELAY, PLURALITIES, MADE = range(69, 74)
-SLOTS: Final = 74
+# Recordings behind captured styles (see `dsp.grains`), in the first turn: how many, 0 for none; float32 (R,) all of them, one
+# behind the other; float64 (M, 3) marks and (V, 5) notes; their sizes; int64 (S, 2), first note and notes of each style, and
+# float64 (S,), their fall; which style is played, and float64 (1,) how far; samples of delay of all turns. Float64 state and
+# float32 rings; float32 (T H,) what is played, and the share of the model beside it.
+RECORDED, SOUND, MARKS, NOTES, SOUND_SIZE, MARK_COUNT, NOTE_COUNT = range(74, 81)
+NOTES_OF, FALLS, VOICE, VOICE_SHARE, DELAY_OF_ALL, GRAINS, RINGS, GRAINED, KEPT = range(81, 90)
+SLOTS: Final = 90
 
 # Values of KIND.
 CLOSED, SPECTRAL, LATENT_KIND = range(3)
@@ -60,4 +66,5 @@ TRANSIENT: Final = (
     *(LATENT, STYLED, STYLE, AMOUNT, ACTIVE, STATISTICS, CLEAN, PULSES, CUES, EXCITATION, SEED, ENTRY, RESULT),
     *(HISTORIES, TAIL, FRAME, SPECTRA, MIXED, LEVEL, NOISE_HOP, GLIDE, SEEN, RESPONSE, POLAR, WANTED),
     *(WANDERERS, DRAWS, PAST, SHARES, TONE, FILTERS, PLURALITIES, MADE),
+    *(VOICE_SHARE, GRAINS, RINGS, GRAINED, KEPT),
 )

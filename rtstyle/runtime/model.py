@@ -15,6 +15,7 @@ from rtstyle.runtime.latent import prepare_latent
 from rtstyle.runtime.memory import Memory
 from rtstyle.runtime.native import NativeGraph
 from rtstyle.runtime.ort_api import find_library, open_library
+from rtstyle.runtime.recorded import prepare_recorded
 from rtstyle.runtime.session import Port, Session, aligned_zeros
 from rtstyle.runtime.spectral import prepare_spectral
 from rtstyle.runtime.step import (
@@ -158,17 +159,16 @@ def load_model(
     levels = (max_frames - 1).bit_length() + 1
     mode = floating_point_mode()  # creating a session flushes denormals on this thread, which is not ours to change
     try:
-        model = _load(bundle, device, threads, prefer, levels)
-        for _ in range(bundle.turns - 1):
-            before = _load(bundle, device, threads, prefer, levels)
-            before.then(model)
-            model = before
+        *earlier, model = (_load(bundle, device, threads, prefer, levels, turn == 0) for turn in range(bundle.turns))
+        for one in reversed(earlier):
+            one.then(model)
+            model = one
         return model
     finally:
         restore_mode(mode)
 
 
-def _load(bundle: Bundle, device: str, threads: int, prefer: str, levels: int) -> LoadedModel:
+def _load(bundle: Bundle, device: str, threads: int, prefer: str, levels: int, first: bool) -> LoadedModel:
     hops, hop, channels = 1 << (levels - 1), bundle.hop, bundle.channels
     spectral = bundle.kind == "spectral"
     memory = Memory()
@@ -200,6 +200,8 @@ def _load(bundle: Bundle, device: str, threads: int, prefer: str, levels: int) -
     memory.numbers({at.DELAY: delay})
     memory.zeros(at.PLURALITIES, (1 + hops,), np.float64)
     memory.zeros(at.MADE, (delay + hops * hop,), np.float32)
+    if first and bundle.sounds:
+        prepare_recorded(memory, bundle, hops)
     if spectral:
         prepare_spectral(memory, bundle, hops)
         sizes = (bundle.frontend.features, front.SOURCES * bundle.frontend.bands)

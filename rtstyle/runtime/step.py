@@ -1,7 +1,8 @@
 """One step of a loaded model, compiled: hops in, hops out.
 
-    x -> analyse_hops | stack_hops -> encoder -> AdaIN -> decoder -> synthesise_hops | copy_hops -> tone -> y
-                                         \\--- pass-throughs ---^
+    x -> analyse_hops | stack_hops -> encoder -> AdaIN -> decoder -> synthesise_hops | copy_hops -> tone -> + -> y
+            |                            \\--- pass-throughs ---^                                           ^
+            +-> pulses -> grains of a recording, where the style has one ------------------------------------+
 
 A model with two turns then plays what it made, with the table of the second: same graphs, other memory. Chords it plays once.
 
@@ -22,6 +23,7 @@ from rtstyle.params import MAX_STYLES
 from rtstyle.runtime import layout as at
 from rtstyle.runtime.entry import reset_entry
 from rtstyle.runtime.latent import copy_hops, reset_latent, stack_hops
+from rtstyle.runtime.recorded import choose_recorded, mix_recorded, reset_recorded
 from rtstyle.runtime.session import SLOTS as SESSION_SLOTS
 from rtstyle.runtime.session import reset_session, run_session
 from rtstyle.runtime.spectral import analyse_hops, reset_spectral, synthesise_hops
@@ -54,6 +56,8 @@ def run_model(table: Any, controls: Any, x: Any, y: Any, frames: int) -> int:
             _set_style(last, controls)
         if last[at.TONED] != 0:
             _set_tone(last, controls)
+        if table[at.RECORDED] != 0:
+            choose_recorded(table, controls[1:])
     hop = table[at.HOP]
     level = table[at.LEVELS] - 1
     done = 0
@@ -64,6 +68,8 @@ def run_model(table: Any, controls: Any, x: Any, y: Any, frames: int) -> int:
         code = _run_both(table, last, x_now, y_now, level) if in_turns else _run_turn(table, x_now, y_now, level)
         if code == OK and last[at.TONED] != 0:
             tone.colour(carray(float64_at(last[at.FILTERS]), (tone.SIZE,)), y_now, hop)
+        if code == OK and table[at.RECORDED] != 0:
+            mix_recorded(table, y_now)
         if code == OK and not _all_finite(y_now):
             code = ERROR_NOT_FINITE
         done += 1 << level
@@ -143,6 +149,8 @@ def _reset_turn(table: Any) -> None:
     adain.reset(statistics, carray(float32_at(table[at.PRIOR]), (2 * channels,)), spans[0])
     tone.reset(carray(float64_at(table[at.FILTERS]), (tone.SIZE,)))
     reset_entry(table)
+    if table[at.RECORDED] != 0:
+        reset_recorded(table)
     carray(float64_at(table[at.PLURALITIES]), (1,))[0] = 0.0
     made = carray(float32_at(table[at.MADE]), (table[at.DELAY],))
     for n in range(made.size):

@@ -74,7 +74,7 @@ class BundleRun:
             like, _ = lean_on(ids, heard)
         measured = measure_style(bundle, audio, "the recording", like)
         style = Style(CAPTURED, "Captured", "captured")
-        alone = bundle.alone(style, measured.mean, measured.std, measured.tone)
+        alone = bundle.alone(style, measured.mean, measured.std, measured.tone, measured.sound)
         run = BundleRun(alone, block=FILE_BLOCK)
         run.leans = "" if measured.like == NONE else measured.like
         return run

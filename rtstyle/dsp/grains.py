@@ -1,0 +1,221 @@
+"""A recording played by the input's own pulses: for each pulse one grain, two periods of the recording.
+
+    pulses of the input ----> grain: note and mark of the recording ----> read at the input's pitch, faded in and out ----> sum
+    power of the input -----> its level
+
+Grains of neighbouring pulses overlap by half, and their fades (Hann) add up to one. The place in the recording moves on in real
+time, so what its periods tell from each other (vibrato, breath, bow) is there; at a note's end it turns back, and in its first
+quarter turns again. A new note of the input begins a note of the recording, the nearest in pitch, in turn where several are near.
+What is plucked or struck (see `marks.Marks.fall`) falls as the recording's notes do, whatever the player holds.
+
+Where the input has no clear pitch nothing is played. Then the sound of the model is wanted (`kept`): at once where the input
+begins to sound, soon where it stays unclear, as chords and drums do, and not in the moment between two notes of a line.
+
+Source: E. Moulines, F. Charpentier, "Pitch-synchronous waveform processing techniques for text-to-speech synthesis using
+diphones", Speech Communication 9, 1990; here the grains are read faster or slower by up to an octave upwards, so that spectra
+keep their harmonics' levels as a sampler's do, and beyond that keep their formants.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtstyle.dsp import excitation, marks
+from rtstyle.dsp.jit import kernel
+
+RING: Final = 8192  # samples ahead that are being added up; a grain is cut where it would be longer
+FASTEST: Final = 2.0  # at which a grain is read: an octave up; beyond, more would be folded back at the Nyquist frequency
+LEAP: Final = 0.7 / 12.0  # octaves from the pitch of late at which the input plays another note
+LATELY: Final = 0.05  # seconds over which that pitch is averaged
+GAP: Final = 3.0  # periods without a pulse, after which the next one begins a note
+RISE: Final = 6.0  # ratio of the input's power to its lowest of late that begins a note
+FORGET: Final = 0.04  # seconds in which "of late" rises by that much
+SETTLED: Final = 0.08  # seconds in which a note cannot begin anew
+LONG: Final = 0.6  # seconds from which a note of the recording is as good as a longer one
+WORTH: Final = 2.5 / 12.0  # octaves of distance for which that second of length makes up, per second
+NEAR: Final = 1.0 / 12.0  # octaves from the nearest note within which another one may be played in its turn
+OPEN: Final = 0.67  # of the gate, from which the model is not wanted
+CLOSE_MS, OPEN_MS, QUIET_MS = 3.0, 300.0, 20.0  # time constants: model unwanted; wanted again; the same where the input is silent
+SILENT: Final = 1e-3  # of the loudest power of the last second, or
+FAINT: Final = 1e-7  # mean square: silence
+
+# Slots of the state, float64[SIZE].
+(
+    NOTE,  # number of the note, -1 for none
+    MARK,
+    PLACE,  # in the recording
+    WAY,  # 1 or -1: forwards or backwards
+    PITCH,  # period of late, in samples
+    SINCE,  # samples since the last grain
+    AGE,  # samples since the note began
+    LOWEST,  # power of late
+    LOUDEST,  # power since the note began
+    TURN,
+    WANTED,  # how far the model is wanted
+    KEPT,  # share of the model at the end of the last hop
+    TOP,  # loudest power of the last second
+    NOW,  # place in the rings
+) = range(14)
+SIZE: Final = 14
+SUM, SHARE = range(2)  # rows of the rings
+
+
+def new_state() -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """State and rings, float64[SIZE] and float32[2, RING], of one stream, ready to run. `[control]`"""
+    state, rings = np.zeros(SIZE), np.zeros((2, RING), np.float32)
+    reset(state, rings)
+    return state, rings
+
+
+@kernel
+def reset(state: Any, rings: Any) -> None:
+    """Return to the state of `new_state()`. `[audio]`"""
+    for i in range(SIZE):
+        state[i] = 0.0
+    state[NOTE] = -1.0
+    state[WANTED] = state[KEPT] = 1.0
+    for n in range(RING):
+        rings[SUM, n], rings[SHARE, n] = np.float32(0.0), np.float32(1.0)
+
+
+@kernel
+def _cost(note: Any, wanted: Any) -> Any:
+    """How ill a note of the recording fits a period, in octaves; wanted: its log2."""
+    return abs(note[marks.LOG_PERIOD] - wanted) - WORTH * min(note[marks.SECONDS], LONG)
+
+
+@kernel
+def _choose(state: Any, notes: Any, first: Any, count: Any, period: Any, again: Any) -> Any:
+    """Number of the note for a period: the one that plays if it will do and need not begin `again`, else the next in turn."""
+    wanted = np.log2(period)
+    least = np.inf
+    for k in range(first, first + count):
+        least = min(least, _cost(notes[k], wanted))
+    near = 0
+    for k in range(first, first + count):
+        if _cost(notes[k], wanted) <= least + NEAR:
+            near += 1
+            if k == state[NOTE] and not again:
+                return k
+    turn = int(state[TURN]) % near
+    state[TURN] += 1.0
+    for k in range(first, first + count):
+        if _cost(notes[k], wanted) <= least + NEAR:
+            if turn == 0:
+                return k
+            turn -= 1
+    return first
+
+
+@kernel
+def _move(state: Any, marked: Any, note: Any, span: Any) -> None:
+    """Go on by `span` samples in the recording, back from its end and forth again, to the next mark."""
+    first, body, last = int(note[marks.FIRST]), int(note[marks.BODY]), int(note[marks.LAST])
+    place = state[PLACE] + state[WAY] * span
+    end = marked[last, marks.PLACE]
+    turning = marked[body, marks.PLACE] + 0.25 * (end - marked[body, marks.PLACE])
+    if place > end:
+        place, state[WAY] = end, -1.0
+    elif state[WAY] < 0.0 and place < turning:
+        place, state[WAY] = turning, 1.0
+    mark = min(max(int(state[MARK]), first), last)
+    while mark < last and marked[mark, marks.PLACE] < place:
+        mark += 1
+    while mark > first and marked[mark - 1, marks.PLACE] >= place:
+        mark -= 1
+    state[PLACE], state[MARK] = place, mark
+
+
+@kernel
+def _add(ring: Any, now: Any, start: Any, audio: Any, mark: Any, period: Any, speed: Any, gain: Any) -> None:
+    """Add the two periods around `mark` to the ring, from `start` samples behind `now` on, read at `speed`."""
+    length = min(2.0 * period / speed, RING - 2.0 - start)
+    last = audio.size - 3
+    n = int(np.ceil(start))
+    while n < start + length:
+        through = (n - start) * speed
+        place = mark - period + through
+        base = int(place)
+        part = np.float32(place - base)
+        if base >= 1 and base <= last:
+            a, b, c, d = audio[base - 1], audio[base], audio[base + 1], audio[base + 2]  # Hermite, third order
+            slope = np.float32(0.5) * (c - a)
+            bend = a - np.float32(2.5) * b + np.float32(2.0) * c - np.float32(0.5) * d
+            twist = np.float32(0.5) * (d - a) + np.float32(1.5) * (b - c)
+            fade = np.float32(gain * (0.5 - 0.5 * np.cos(np.pi * through / period)))
+            ring[(now + n) % RING] += fade * (((twist * part + bend) * part + slope) * part + b)
+        n += 1
+
+
+@kernel
+def play(
+    state: Any,
+    rings: Any,
+    audio: Any,
+    marked: Any,
+    notes: Any,
+    first: Any,
+    count: Any,
+    fall: Any,
+    share: Any,
+    latency: Any,
+    sample_rate: Any,
+    excited: Any,
+    played: Any,
+    kept: Any,
+) -> None:
+    """Play one hop. `[audio]` Latency: `latency` samples, that of the model whose sound it is added to.
+
+    state, rings: from `new_state`. audio: float32, the recording. marked, notes: of `marks.Marks`, of which the notes `first` to
+    `first + count - 1` are played. fall: of the same. share: 0..1, how far the recording is heard at all. sample_rate in Hz.
+    excited: state of `excitation.excite` after the same hop. played: float32[hop], overwritten. kept: float32[hop],
+    overwritten: the share of the model's sound beside it.
+    """
+    hop = played.size
+    now = int(state[NOW])
+    pulses = excitation.fired(excited)
+    for k in range(pulses.shape[0] if count > 0 and share > 0.0 else 0):
+        at, period = pulses[k, excitation.AT], pulses[k, excitation.PERIOD_NOW]
+        power = pulses[k, excitation.POWER_NOW]
+        span = state[SINCE] + at
+        state[SINCE] = -at
+        state[AGE] += span
+        state[LOWEST] = min(state[LOWEST] * np.exp(np.log(RISE) * span / (FORGET * sample_rate)), power)
+        began = state[NOTE] < first or state[NOTE] >= first + count or span > GAP * period
+        began = began or (power > RISE * state[LOWEST] and state[AGE] > SETTLED * sample_rate)
+        if began or abs(np.log2(period / state[PITCH])) > LEAP:
+            again = began or fall < 0.0
+            note = _choose(state, notes, first, count, period, again)
+            if again or note != state[NOTE]:
+                state[MARK] = notes[note, marks.FIRST if again else marks.BODY]
+                state[PLACE], state[WAY] = marked[int(state[MARK]), marks.PLACE], 1.0
+                state[AGE] = state[LOUDEST] = span = 0.0
+            state[NOTE], state[PITCH], state[LOWEST] = note, period, power
+        state[PITCH] *= (period / state[PITCH]) ** min(span / (LATELY * sample_rate), 1.0)
+        _move(state, marked, notes[int(state[NOTE])], span)
+        mark = marked[int(state[MARK])]
+        speed = min(mark[marks.PERIOD] / period, FASTEST)
+        state[LOUDEST] = max(power, state[LOUDEST]) if fall < 0.0 else power
+        level = np.sqrt(state[LOUDEST] * min(period * speed / mark[marks.PERIOD], 1.0)) / mark[marks.LEVEL]
+        level *= share * pulses[k, excitation.GATE_NOW] * 10.0 ** (0.05 * fall * state[AGE] / sample_rate)
+        start = max(at + latency - period, at)  # so that its middle is as late as the model, if that is late enough
+        _add(rings[SUM], now, max(start, 0.0), audio, mark[marks.PLACE], mark[marks.PERIOD], speed, level)
+    state[SINCE] += hop
+
+    power, gate = excited[excitation.POWER], excited[excitation.GATE]
+    state[TOP] = max(power, state[TOP] * np.exp(-hop / sample_rate))
+    wanted = 1.0 - min(gate / OPEN, 1.0)
+    slow = QUIET_MS if power < max(SILENT * state[TOP], FAINT) else OPEN_MS
+    if wanted < state[WANTED]:
+        slow = CLOSE_MS
+    state[WANTED] += (wanted - state[WANTED]) * (1.0 - np.exp(-1000.0 * hop / (slow * sample_rate)))
+    before = state[KEPT]
+    state[KEPT] = 1.0 - (share * (1.0 - state[WANTED]) if count > 0 else 0.0)
+    for n in range(hop):
+        ahead = (now + latency + n) % RING
+        rings[SHARE, ahead] = np.float32(before + (state[KEPT] - before) * (n + 1.0) / hop)
+        here = (now + n) % RING
+        played[n], kept[n] = rings[SUM, here], rings[SHARE, here]
+        rings[SUM, here] = np.float32(0.0)
+    state[NOW] = (now + hop) % RING

@@ -1,0 +1,174 @@
+"""The periods of a recording, one by one, and the notes that they make: what `grains` plays.
+
+The pulses that `excitation` locks to the recording are its pitch marks. Marks in a row whose pitch stays make a note; it ends
+where the pitch leaves it, where there is none, or where it is struck again. Before its first mark, where a note speaks but its
+pitch is not known yet, marks go on backwards.
+
+Source: pitch marks: E. Moulines, F. Charpentier, "Pitch-synchronous waveform processing techniques for text-to-speech synthesis
+using diphones", Speech Communication 9, 1990.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtstyle.dsp import excitation
+from rtstyle.dsp.jit import kernel
+
+# Columns of the marks, float64[M, 3]: sample in the recording; period in samples; level (root mean square) of two periods.
+PLACE, PERIOD, LEVEL = range(3)
+# Columns of the notes, float64[N, 5]: numbers of the first mark, of the first one that was heard, and of the last;
+# log2 of the period in samples; seconds.
+FIRST, BODY, LAST, LOG_PERIOD, SECONDS = range(5)
+
+HOP: Final = 64
+SURE: Final = 0.5  # of the gate of a pulse, from which it is a mark
+LOUD_ENOUGH: Final = 1e-4  # of the power of the loudest moments
+SHORTEST: Final = 0.08  # seconds of a note
+LEAP: Final = 0.7 / 12.0  # octaves from the note's own pitch at which another one begins
+RECENT: Final = 20  # marks that say what that is
+STRUCK: Final = 3.0  # ratio of powers, now and 30 ms ago, at which a note begins anew
+SETTLED: Final = 0.1  # seconds in which it cannot
+ATTACK: Final = 0.06  # seconds for which a note may have spoken before its first mark
+AUDIBLE: Final = 0.003  # of the power of the note's begin: where it speaks
+FADES: Final = -15.0  # dB per second: notes that fall faster are plucked or struck, and not held
+MEASURABLE: Final = 0.25  # seconds of a note whose fall is measured
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What a recording has to play: marks and notes as above, and how fast its notes fall in dB per second, 0 if they are held."""
+
+    marks: NDArray[np.float64]
+    notes: NDArray[np.float64]
+    fall: float
+
+    @property
+    def seconds(self) -> float:
+        """Length of all notes together."""
+        return float(self.notes[:, SECONDS].sum())
+
+
+def find_marks(audio: NDArray[np.float32], sample_rate: int) -> Marks:
+    """The marks and notes of a recording, mono float32; none where no pitch is clear. `[control]`"""
+    x = np.ascontiguousarray(audio, dtype=np.float32)
+    found = np.zeros((x.size // HOP * excitation.MOST_FIRED, 2))
+    found = found[: _track(x, float(sample_rate), excitation.new_state(), excitation.pulse_table(), found)]
+    place, period, sure = _agreed(found, x, sample_rate)
+    energy = np.concatenate([[0.0], np.cumsum(np.square(x, dtype=np.float64))])
+    marks: list[NDArray[np.float64]] = []
+    notes: list[tuple[float, ...]] = []
+    falls: list[tuple[float, float]] = []
+    end, count = 0.0, 0
+    for first, last in _rows(place, period, sure, energy, sample_rate):
+        own, length = place[first:last], period[first:last]
+        seconds = (own[-1] - own[0]) / sample_rate
+        level = np.sqrt(_power(energy, own, length) + 1e-12)
+        back = _spoken(energy, own[0], length[0], end, sample_rate)
+        before = np.sqrt(_power(energy, back, np.full(back.size, length[0])) + 1e-12)
+        floor = level[:6].mean()  # what comes before the note is to stay below it
+        marks.append(
+            np.stack(
+                [
+                    np.concatenate([back, own]),
+                    np.concatenate([np.full(back.size, length[0]), length]),
+                    np.concatenate([np.maximum(before, floor), level]),
+                ],
+                axis=1,
+            )
+        )
+        total = back.size + own.size
+        notes.append((count, count + back.size, count + total - 1, float(np.log2(np.median(length))), seconds))
+        count += total
+        end = own[-1]
+        if seconds > MEASURABLE:
+            falls.append((float(np.polyfit(own / sample_rate, 20.0 * np.log10(level), 1)[0]), seconds))
+    fall = _weighted_median(falls)
+    return Marks(np.concatenate([np.zeros((0, 3)), *marks]), np.array(notes).reshape(-1, 5), fall if fall < FADES else 0.0)
+
+
+@kernel
+def _track(x: Any, sample_rate: Any, state: Any, table: Any, found: Any) -> Any:
+    """Place and period of every pulse locked to x, with a period of 0 where its gate is shut; returns how many."""
+    pulses, cues = np.zeros(HOP, np.float32), np.zeros(excitation.CUES, np.float32)
+    count = 0
+    for start in range(0, x.size - HOP + 1, HOP):
+        excitation.excite(state, table, sample_rate, x[start : start + HOP], pulses, cues)
+        pulse = excitation.fired(state)
+        for k in range(pulse.shape[0]):
+            # The gate opens within milliseconds: a mark is as sure as the one behind it.
+            if count > 0 and pulse[k, excitation.GATE_NOW] <= SURE:
+                found[count - 1, 1] = 0.0
+            found[count, 0] = start + pulse[k, excitation.AT]
+            found[count, 1] = pulse[k, excitation.PERIOD_NOW]
+            count += 1
+    return count
+
+
+def _agreed(
+    found: NDArray[np.float64], x: NDArray[np.float32], sample_rate: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Places, periods, and which of them are marks: with a pitch, loud enough, and not at the recording's ends."""
+    place, period = found[:, 0], found[:, 1]
+    energy = np.concatenate([[0.0], np.cumsum(np.square(x, dtype=np.float64))])
+    everywhere = np.arange(0, x.size, sample_rate // 100, dtype=np.float64)
+    loud = np.percentile(_power(energy, everywhere, np.full(everywhere.size, sample_rate / 40)), 97) if x.size else 0.0
+    margin = 2.0 * period + 2.0
+    sure = (period > 0.0) & (place > margin) & (place < x.size - margin)
+    return place, period, sure & (_power(energy, place, np.maximum(period, 1.0)) > LOUD_ENOUGH * loud)
+
+
+def _power(
+    energy: NDArray[np.float64], centre: NDArray[np.float64], half: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Mean square of `half` samples on either side of each centre; energy: running sum of the squares."""
+    low = np.clip(centre - half, 0, energy.size - 1).astype(np.int64)
+    high = np.clip(centre + half + 1, 0, energy.size - 1).astype(np.int64)
+    return np.asarray((energy[high] - energy[low]) / np.maximum(high - low, 1))
+
+
+def _rows(
+    place: NDArray[np.float64],
+    period: NDArray[np.float64],
+    sure: NDArray[np.bool_],
+    energy: NDArray[np.float64],
+    sample_rate: int,
+) -> list[tuple[int, int]]:
+    """First and one past the last pulse of every note."""
+    short = np.full(place.size, 0.006 * sample_rate)
+    risen = _power(energy, place + short, short) > STRUCK * _power(energy, place - 5.0 * short, short)
+    rows = []
+    first = 0
+    for k in range(place.size + 1):
+        goes_on = k > first and k < place.size and sure[first] and sure[k]
+        if goes_on:
+            own = np.median(period[max(first, k - RECENT) : k])
+            goes_on = abs(place[k] - place[k - 1] - period[k]) < 0.5 * period[k] and abs(np.log2(period[k] / own)) < LEAP
+            goes_on = goes_on and not (risen[k] and place[k] - place[first] > SETTLED * sample_rate)
+        if not goes_on:
+            if k > first and sure[first] and place[k - 1] - place[first] > SHORTEST * sample_rate:
+                rows.append((first, k))
+            first = k
+    return rows
+
+
+def _spoken(
+    energy: NDArray[np.float64], place: float, period: float, end: float, sample_rate: int
+) -> NDArray[np.float64]:
+    """Marks before the first one at `place`, as long as the note sounds and behind the last one's `end`."""
+    back = place - period * np.arange(1, int(ATTACK * sample_rate / period) + 1)
+    ahead = 0.02 * sample_rate
+    whole = _power(energy, np.array([place + ahead]), np.array([ahead]))[0]
+    heard = (_power(energy, back, np.full(back.size, 0.5 * period)) > AUDIBLE * whole) & (back - period > end)
+    return back[: int(np.argmin(np.append(heard, False)))][::-1]
+
+
+def _weighted_median(values: list[tuple[float, float]]) -> float:
+    """Median of the first of each pair, weighted by the second; 0 without any."""
+    if not values:
+        return 0.0
+    rows = np.array(sorted(values))
+    share = np.cumsum(rows[:, 1]) / rows[:, 1].sum()
+    return float(rows[int(np.searchsorted(share, 0.5)), 0])
