@@ -18,6 +18,7 @@ from rtstyle.dsp import mel, tone
 from rtstyle.errors import BundleError, FileError
 from rtstyle.params import MAX_STYLES
 from rtstyle.runtime.model import load_model
+from tests.dsp.test_marks import tone as note
 from tests.fixtures_bundles import (
     CHANNELS,
     HOPS,
@@ -245,6 +246,32 @@ def test_what_it_leans_on_stays_with_the_style(home: Path, listening: Bundle) ->
     again = load_bundle(listening.path)
     assert again.mean[again.style_index("kept")] == pytest.approx(np.array(style.mean), abs=1e-6)
     assert 'like = "style-1"' in (paths.user_styles("network") / "kept.toml").read_text()
+
+
+def notes() -> NDArray[np.float32]:
+    """A line of three notes, 3.3 s."""
+    return np.concatenate([note(pitch, 1.1) for pitch in (220.0, 330.0, 262.0)])[:, None]
+
+
+def test_a_recording_that_is_like_no_style_is_played_itself_if_it_holds_notes(home: Path) -> None:
+    bundle = make_network_bundle(home / "network")
+    assert capture_style(bundle, record(home, notes()), "line").sound
+    assert not capture_style(bundle, record(home, noise(3.3)), "rain").sound
+    again = load_bundle(bundle.path)
+    assert list(again.sounds) == ["line"]
+    plain, played = load_model(rewritten(again, sounds={})), load_model(again)
+    x = note(294.0, 0.8)
+    x = x[: x.size // played.hop * played.hop]
+    line, rain = (played.controls(again.style_index(name)) for name in ("line", "rain"))
+    assert np.abs(played.step(x, line) - plain.step(x, line)).max() > 0.01
+    for model in (plain, played):
+        model.reset()
+    assert np.array_equal(played.step(x, rain), plain.step(x, rain))
+
+
+def test_a_style_that_leans_on_a_trained_one_is_not_played_from_its_recording(home: Path) -> None:
+    bundle = make_network_bundle(home / "network")
+    assert not capture_style(bundle, record(home, notes()), "mine", like="style-1").sound
 
 
 def test_listening_leaves_denormal_numbers_as_they_are(home: Path, listening: Bundle) -> None:

@@ -1,4 +1,4 @@
-"""Styles captured from a recording: kept beside the bundle in the user's folder, a TOML file each, and a FLAC file where the
+"""Styles captured from a recording: kept beside the bundle in the user's folder, a TOML file each, and an .npz where the
 recording itself is played.
 
 They never lie inside the bundle, whose files are fixed by their hashes and may be read-only. A captured style holds
@@ -6,7 +6,6 @@ channel statistics of ONE encoder, so it names that encoder's hash and is passed
 """
 
 import hashlib
-import io
 import os
 import tempfile
 import tomllib
@@ -15,11 +14,11 @@ from typing import Annotated, Final
 
 import msgspec
 import numpy as np
-import soundfile
 import tomli_w
 from numpy.typing import NDArray
 
 from rtstyle import paths
+from rtstyle.bundle.npz import read_npz, write_npz
 from rtstyle.errors import BundleError, did_you_mean
 from rtstyle.params import TONE_BANDS
 
@@ -28,8 +27,7 @@ ID_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,47}$"
 NONE: Final = "none"  # in the place of a trained style, where a recording is like none of them
 _MAX_BYTES: Final = 1 << 20
 MAX_SOUND_SECONDS: Final = 30.0  # of a recording that is kept
-_MAX_SOUND_BYTES: Final = 1 << 24  # and its file: twice what noise takes
-_PEAK: Final = 0.9  # of what is kept; how loud it was does not matter
+_MAX_SOUND_BYTES: Final = 1 << 24  # of its file, or unpacked
 
 NO_TONE: Final = (0.0,) * TONE_BANDS
 LOUDEST_DB: Final = 40.0  # of a filter's gain in a file: far beyond what is ever measured
@@ -54,7 +52,7 @@ class CapturedStyle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tone: _Tone = NO_TONE  # gains in dB of peaking filters an octave apart, from 125 Hz up
     like: str = NONE  # id of the trained style that it leans on
     likelihood: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0  # of that; 1 where the user said so
-    sound: str = ""  # SHA-256 of the FLAC file beside it: the recording whose periods are played; none if empty
+    sound: str = ""  # SHA-256 of the .npz beside it: the recording whose periods are played; none if empty
     schema: int = SCHEMA
 
     def statistics(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -67,12 +65,16 @@ def save_captured(
 ) -> CapturedStyle:
     """Write one style for the bundle named `model`, replacing one of the same id. `[control]`
 
-    sound: the recording whose periods are played, mono float32 at `sample_rate` Hz, if any. Returns the style as it was
+    sound: the recording whose periods are played, mono float32 at `sample_rate` Hz, if any, of which the first
+    MAX_SOUND_SECONDS are kept. Returns the style as it was
     written, with the hash of its sound. Raises BundleError where it cannot be written.
     """
     folder = paths.user_styles(model)
-    flac = b"" if sound is None else _pack(sound, sample_rate)
-    style = msgspec.structs.replace(style, sound=hashlib.sha256(flac).hexdigest() if flac else "")
+    kept = b""
+    if sound is not None:
+        first = np.asarray(sound[: round(MAX_SOUND_SECONDS * sample_rate)], np.float32)
+        kept = write_npz({"sound": first, "sample_rate": np.array([sample_rate])})
+    style = msgspec.structs.replace(style, sound=hashlib.sha256(kept).hexdigest() if kept else "")
     table = msgspec.to_builtins(style)
     try:
         msgspec.convert(table, CapturedStyle)
@@ -80,11 +82,11 @@ def save_captured(
         raise BundleError(f"The style '{style.name}' cannot be saved: {error}; give another name.") from error
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if flac:
-            _replace(folder / f"{style.id}.flac", flac)
+        if kept:
+            _replace(folder / f"{style.id}.npz", kept)
         _replace(folder / f"{style.id}.toml", tomli_w.dumps(table).encode())
-        if not flac:
-            (folder / f"{style.id}.flac").unlink(missing_ok=True)
+        if not kept:
+            (folder / f"{style.id}.npz").unlink(missing_ok=True)
     except OSError as error:
         raise BundleError(
             f"The style cannot be saved in {folder} ({error.strerror}); make it writable or set RTSTYLE_HOME."
@@ -98,15 +100,6 @@ def _replace(file: Path, content: bytes) -> None:
     with os.fdopen(handle, "wb") as stream:
         stream.write(content)
     os.replace(temporary, file)
-
-
-def _pack(sound: NDArray[np.float32], sample_rate: int) -> bytes:
-    """The first MAX_SOUND_SECONDS as FLAC of 24 bits, its peak at _PEAK."""
-    kept = sound[: round(MAX_SOUND_SECONDS * sample_rate)]
-    stream = io.BytesIO()
-    scaled = kept * (_PEAK / max(float(np.abs(kept).max(initial=0.0)), 1e-9))
-    soundfile.write(stream, scaled, sample_rate, format="FLAC", subtype="PCM_24")
-    return stream.getvalue()
 
 
 def load_captured(
@@ -126,7 +119,7 @@ def load_captured(
         try:
             style = _read(file, encoder, channels)
             if style.sound:
-                sounds[style.id] = _read_sound(file.with_suffix(".flac"), style.sound, sample_rate)
+                sounds[style.id] = _read_sound(file.with_suffix(".npz"), style.sound, sample_rate)
             styles.append(style)
         except BundleError as error:
             notes.append(str(error))
@@ -145,16 +138,13 @@ def _read_sound(file: Path, expected: str, sample_rate: int) -> NDArray[np.float
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
         raise BundleError(f"{file} has SHA-256 {found[:12]}..., expected {expected[:12]}...: it was changed; {remedy}.")
-    try:
-        sound, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise BundleError(f"{file} is no recording ({error}); {remedy}.") from error
-    if rate != sample_rate or sound.shape[1] != 1 or len(sound) > MAX_SOUND_SECONDS * rate:
+    arrays = read_npz(content, str(file), ("sound", "sample_rate"), _MAX_SOUND_BYTES)
+    sound, rate = arrays["sound"], arrays["sample_rate"]
+    if sound.dtype != np.float32 or sound.ndim != 1 or rate.tolist() != [sample_rate]:
         raise BundleError(
-            f"{file} has {sound.shape[1]} channels of {len(sound) / rate:.1f} s at {rate} Hz, expected one of at most "
-            f"{MAX_SOUND_SECONDS:g} s at {sample_rate} Hz; {remedy}."
+            f"{file} holds {sound.dtype} {sound.shape} at {rate.tolist()} Hz, expected float32 (N,) at [{sample_rate}]; {remedy}."
         )
-    return np.ascontiguousarray(sound[:, 0])
+    return sound
 
 
 def _read(file: Path, encoder: str, channels: int) -> CapturedStyle:
@@ -187,7 +177,7 @@ def delete_captured(model: str, id: str) -> None:
         raise BundleError(f"No style '{id}' was captured for '{model}'; {did_you_mean(id, known)}")
     try:
         (folder / f"{id}.toml").unlink()
-        (folder / f"{id}.flac").unlink(missing_ok=True)
+        (folder / f"{id}.npz").unlink(missing_ok=True)
     except OSError as error:
         raise BundleError(
             f"{folder / id}.toml cannot be deleted ({error.strerror}); make its folder writable."

@@ -112,8 +112,9 @@ def capture(model: str, recording: Path, *, name: str, like: str | None = None, 
 
     It is saved in your own folder and belongs to the model from now on; `rtstyle models forget` takes it away again.
 
-    The model says which of its own styles the recording sounds like, and the new one leans on that. What it plays darker or
-    brighter than the recording is evened out.
+    The model says which of its own styles the recording sounds like, and the new one leans on that; what it plays darker or
+    brighter than the recording is evened out. A recording that is like none of them is played itself, period by period, wherever
+    your pitch is clear: give a line of single notes.
 
     Parameters
     ----------
@@ -124,7 +125,7 @@ def capture(model: str, recording: Path, *, name: str, like: str | None = None, 
     name
         What the style is called.
     like
-        The model's own style that it shall lean on, or none; default: what is heard.
+        The model's own style that it shall lean on, or none to play the recording itself; default: what is heard.
     """
     from rtstyle import paths
     from rtstyle.bundle import find_bundle, load_bundle
@@ -145,6 +146,7 @@ def capture(model: str, recording: Path, *, name: str, like: str | None = None, 
                 "seconds": style.seconds,
                 "like": style.like,
                 "likelihood": style.likelihood,
+                "played": bool(style.sound),
                 "file": str(file),
             }
         )
@@ -156,9 +158,11 @@ def capture(model: str, recording: Path, *, name: str, like: str | None = None, 
         print(
             f"It leans on the model's '{style.like}' ({sure}); give --like with another of its styles or none to change that."
         )
-    elif bundle.recogniser is not None:
+    elif style.sound:
+        print("It leans on no style of the model: where your pitch is clear, the recording's own periods are played.")
+    else:
         print(
-            "It is not clear which of the model's styles it sounds like; --like names one, `rtstyle models learn` trains."
+            "It leans on no style of the model and holds too few single notes to be played itself; --like names a style."
         )
     print(f"Play it: rtstyle live --model {bundle.name} --style {style.id}")
 

@@ -25,7 +25,9 @@ from rtstyle.dsp import excitation, marks
 from rtstyle.dsp.jit import kernel
 
 RING: Final = 8192  # samples ahead that are being added up; a grain is cut where it would be longer
-FASTEST: Final = 2.0  # at which a grain is read: an octave up; beyond, more would be folded back at the Nyquist frequency
+FASTEST: Final = (
+    2.0  # at which a grain is read: an octave up; beyond, more would be folded back at the Nyquist frequency
+)
 LEAP: Final = 0.7 / 12.0  # octaves from the pitch of late at which the input plays another note
 LATELY: Final = 0.05  # seconds over which that pitch is averaged
 GAP: Final = 3.0  # periods without a pulse, after which the next one begins a note
@@ -35,8 +37,13 @@ SETTLED: Final = 0.08  # seconds in which a note cannot begin anew
 LONG: Final = 0.6  # seconds from which a note of the recording is as good as a longer one
 WORTH: Final = 2.5 / 12.0  # octaves of distance for which that second of length makes up, per second
 NEAR: Final = 1.0 / 12.0  # octaves from the nearest note within which another one may be played in its turn
+HOLD: Final = 0.04  # seconds in which a gate that shuts fades
 OPEN: Final = 0.67  # of the gate, from which the model is not wanted
-CLOSE_MS, OPEN_MS, QUIET_MS = 3.0, 300.0, 20.0  # time constants: model unwanted; wanted again; the same where the input is silent
+CLOSE_MS, OPEN_MS, QUIET_MS = (
+    3.0,
+    300.0,
+    20.0,
+)  # time constants: model unwanted; wanted again; the same where the input is silent
 SILENT: Final = 1e-3  # of the loudest power of the last second, or
 FAINT: Final = 1e-7  # mean square: silence
 
@@ -56,8 +63,9 @@ FAINT: Final = 1e-7  # mean square: silence
     KEPT,  # share of the model at the end of the last hop
     TOP,  # loudest power of the last second
     NOW,  # place in the rings
-) = range(14)
-SIZE: Final = 14
+    HELD,  # gate of late
+) = range(15)
+SIZE: Final = 15
 SUM, SHARE = range(2)  # rows of the rings
 
 
@@ -178,7 +186,7 @@ def play(
     for k in range(pulses.shape[0] if count > 0 and share > 0.0 else 0):
         at, period = pulses[k, excitation.AT], pulses[k, excitation.PERIOD_NOW]
         power = pulses[k, excitation.POWER_NOW]
-        span = state[SINCE] + at
+        span = moved = state[SINCE] + at
         state[SINCE] = -at
         state[AGE] += span
         state[LOWEST] = min(state[LOWEST] * np.exp(np.log(RISE) * span / (FORGET * sample_rate)), power)
@@ -190,22 +198,25 @@ def play(
             if again or note != state[NOTE]:
                 state[MARK] = notes[note, marks.FIRST if again else marks.BODY]
                 state[PLACE], state[WAY] = marked[int(state[MARK]), marks.PLACE], 1.0
-                state[AGE] = state[LOUDEST] = span = 0.0
+                state[AGE] = state[LOUDEST] = 0.0
+                moved = 0.0
             state[NOTE], state[PITCH], state[LOWEST] = note, period, power
         state[PITCH] *= (period / state[PITCH]) ** min(span / (LATELY * sample_rate), 1.0)
-        _move(state, marked, notes[int(state[NOTE])], span)
+        _move(state, marked, notes[int(state[NOTE])], moved)
         mark = marked[int(state[MARK])]
         speed = min(mark[marks.PERIOD] / period, FASTEST)
         state[LOUDEST] = max(power, state[LOUDEST]) if fall < 0.0 else power
         level = np.sqrt(state[LOUDEST] * min(period * speed / mark[marks.PERIOD], 1.0)) / mark[marks.LEVEL]
-        level *= share * pulses[k, excitation.GATE_NOW] * 10.0 ** (0.05 * fall * state[AGE] / sample_rate)
+        state[HELD] = max(pulses[k, excitation.GATE_NOW], state[HELD] * np.exp(-span / (HOLD * sample_rate)))
+        level *= share * state[HELD] * 10.0 ** (0.05 * fall * state[AGE] / sample_rate)
         start = max(at + latency - period, at)  # so that its middle is as late as the model, if that is late enough
         _add(rings[SUM], now, max(start, 0.0), audio, mark[marks.PLACE], mark[marks.PERIOD], speed, level)
     state[SINCE] += hop
 
     power, gate = excited[excitation.POWER], excited[excitation.GATE]
     state[TOP] = max(power, state[TOP] * np.exp(-hop / sample_rate))
-    wanted = 1.0 - min(gate / OPEN, 1.0)
+    held = max(gate, state[HELD] * np.exp(-state[SINCE] / (HOLD * sample_rate)))
+    wanted = 1.0 - min(held / OPEN, 1.0)
     slow = QUIET_MS if power < max(SILENT * state[TOP], FAINT) else OPEN_MS
     if wanted < state[WANTED]:
         slow = CLOSE_MS

@@ -2,7 +2,8 @@
 
 The pulses that `excitation` locks to the recording are its pitch marks. Marks in a row whose pitch stays make a note; it ends
 where the pitch leaves it, where there is none, or where it is struck again. Before its first mark, where a note speaks but its
-pitch is not known yet, marks go on backwards.
+pitch is not known yet, marks go on backwards. What lies below a note's pitch, rumble and hum, is filtered out: read two periods
+at a time it would be noise around the partials.
 
 Source: pitch marks: E. Moulines, F. Charpentier, "Pitch-synchronous waveform processing techniques for text-to-speech synthesis
 using diphones", Speech Communication 9, 1990.
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from rtstyle.dsp import excitation
 from rtstyle.dsp.jit import kernel
 
-# Columns of the marks, float64[M, 3]: sample in the recording; period in samples; level (root mean square) of two periods.
+# Columns of the marks, float64[M, 3]: sample in `audio`; period in samples; level (root mean square) of two periods.
 PLACE, PERIOD, LEVEL = range(3)
 # Columns of the notes, float64[N, 5]: numbers of the first mark, of the first one that was heard, and of the last;
 # log2 of the period in samples; seconds.
@@ -27,6 +28,7 @@ HOP: Final = 64
 SURE: Final = 0.5  # of the gate of a pulse, from which it is a mark
 LOUD_ENOUGH: Final = 1e-4  # of the power of the loudest moments
 SHORTEST: Final = 0.08  # seconds of a note
+RELEASE: Final = 0.025  # seconds at its end that are no longer the note
 LEAP: Final = 0.7 / 12.0  # octaves from the note's own pitch at which another one begins
 RECENT: Final = 20  # marks that say what that is
 STRUCK: Final = 3.0  # ratio of powers, now and 30 ms ago, at which a note begins anew
@@ -34,13 +36,18 @@ SETTLED: Final = 0.1  # seconds in which it cannot
 ATTACK: Final = 0.06  # seconds for which a note may have spoken before its first mark
 AUDIBLE: Final = 0.003  # of the power of the note's begin: where it speaks
 FADES: Final = -15.0  # dB per second: notes that fall faster are plucked or struck, and not held
-MEASURABLE: Final = 0.25  # seconds of a note whose fall is measured
+MEASURABLE: Final = 0.12  # seconds of a note whose fall is measured
+RUMBLE, PITCHED = 0.35, 0.7  # of a note's pitch: below the first nothing stays, from the second on all
 
 
 @dataclass(frozen=True)
 class Marks:
-    """What a recording has to play: marks and notes as above, and how fast its notes fall in dB per second, 0 if they are held."""
+    """What a recording has to play: marks and notes as above, and how fast its notes fall in dB per second, 0 if they are held.
 
+    audio: mono float32, the notes one behind the other.
+    """
+
+    audio: NDArray[np.float32]
     marks: NDArray[np.float64]
     notes: NDArray[np.float64]
     fall: float
@@ -58,35 +65,39 @@ def find_marks(audio: NDArray[np.float32], sample_rate: int) -> Marks:
     found = found[: _track(x, float(sample_rate), excitation.new_state(), excitation.pulse_table(), found)]
     place, period, sure = _agreed(found, x, sample_rate)
     energy = np.concatenate([[0.0], np.cumsum(np.square(x, dtype=np.float64))])
+    sounds: list[NDArray[np.float32]] = []
     marks: list[NDArray[np.float64]] = []
     notes: list[tuple[float, ...]] = []
     falls: list[tuple[float, float]] = []
-    end, count = 0.0, 0
+    end, count, length = 0.0, 0, 0
     for first, last in _rows(place, period, sure, energy, sample_rate):
-        own, length = place[first:last], period[first:last]
+        own, periods = place[first:last], period[first:last]
         seconds = (own[-1] - own[0]) / sample_rate
-        level = np.sqrt(_power(energy, own, length) + 1e-12)
-        back = _spoken(energy, own[0], length[0], end, sample_rate)
-        before = np.sqrt(_power(energy, back, np.full(back.size, length[0])) + 1e-12)
-        floor = level[:6].mean()  # what comes before the note is to stay below it
-        marks.append(
-            np.stack(
-                [
-                    np.concatenate([back, own]),
-                    np.concatenate([np.full(back.size, length[0]), length]),
-                    np.concatenate([np.maximum(before, floor), level]),
-                ],
-                axis=1,
-            )
+        level = np.sqrt(_power(energy, own, periods) + 1e-12)
+        back = _spoken(energy, own[0], periods[0], end, sample_rate)
+        before = np.sqrt(_power(energy, back, np.full(back.size, periods[0])) + 1e-12)
+        before = np.maximum(before, level[:6].mean())  # what comes before the note is to stay below it
+        centre = float(np.median(periods))
+        sound, start = _cut(x, np.append(back, own), 2.0 * periods.max(), sample_rate / centre, sample_rate)
+        columns = (
+            np.append(back, own) - start + length,
+            np.append(np.full(back.size, periods[0]), periods),
+            np.append(before, level),
         )
+        marks.append(np.stack(columns, axis=1))
+        sounds.append(sound)
         total = back.size + own.size
-        notes.append((count, count + back.size, count + total - 1, float(np.log2(np.median(length))), seconds))
-        count += total
-        end = own[-1]
+        notes.append((count, count + back.size, count + total - 1, np.log2(centre), seconds))
+        count, length, end = count + total, length + sound.size, own[-1]
         if seconds > MEASURABLE:
             falls.append((float(np.polyfit(own / sample_rate, 20.0 * np.log10(level), 1)[0]), seconds))
     fall = _weighted_median(falls)
-    return Marks(np.concatenate([np.zeros((0, 3)), *marks]), np.array(notes).reshape(-1, 5), fall if fall < FADES else 0.0)
+    return Marks(
+        np.concatenate([np.zeros(0, np.float32), *sounds]),
+        np.concatenate([np.zeros((0, 3)), *marks]),
+        np.array(notes, np.float64).reshape(-1, 5),
+        fall if fall < FADES else 0.0,
+    )
 
 
 @kernel
@@ -120,9 +131,7 @@ def _agreed(
     return place, period, sure & (_power(energy, place, np.maximum(period, 1.0)) > LOUD_ENOUGH * loud)
 
 
-def _power(
-    energy: NDArray[np.float64], centre: NDArray[np.float64], half: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _power(energy: NDArray[np.float64], centre: NDArray[np.float64], half: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean square of `half` samples on either side of each centre; energy: running sum of the squares."""
     low = np.clip(centre - half, 0, energy.size - 1).astype(np.int64)
     high = np.clip(centre + half + 1, 0, energy.size - 1).astype(np.int64)
@@ -137,7 +146,7 @@ def _rows(
     sample_rate: int,
 ) -> list[tuple[int, int]]:
     """First and one past the last pulse of every note."""
-    short = np.full(place.size, 0.006 * sample_rate)
+    short: NDArray[np.float64] = np.full(place.size, 0.006 * sample_rate)
     risen = _power(energy, place + short, short) > STRUCK * _power(energy, place - 5.0 * short, short)
     rows = []
     first = 0
@@ -145,11 +154,18 @@ def _rows(
         goes_on = k > first and k < place.size and sure[first] and sure[k]
         if goes_on:
             own = np.median(period[max(first, k - RECENT) : k])
-            goes_on = abs(place[k] - place[k - 1] - period[k]) < 0.5 * period[k] and abs(np.log2(period[k] / own)) < LEAP
+            goes_on = (
+                abs(place[k] - place[k - 1] - period[k]) < 0.5 * period[k] and abs(np.log2(period[k] / own)) < LEAP
+            )
             goes_on = goes_on and not (risen[k] and place[k] - place[first] > SETTLED * sample_rate)
         if not goes_on:
-            if k > first and sure[first] and place[k - 1] - place[first] > SHORTEST * sample_rate:
-                rows.append((first, k))
+            last = (
+                first + int(np.searchsorted(place[first:k], place[k - 1] - RELEASE * sample_rate))
+                if k > first
+                else first
+            )
+            if last > first and sure[first] and place[last - 1] - place[first] > SHORTEST * sample_rate:
+                rows.append((first, last))
             first = k
     return rows
 
@@ -163,6 +179,20 @@ def _spoken(
     whole = _power(energy, np.array([place + ahead]), np.array([ahead]))[0]
     heard = (_power(energy, back, np.full(back.size, 0.5 * period)) > AUDIBLE * whole) & (back - period > end)
     return back[: int(np.argmin(np.append(heard, False)))][::-1]
+
+
+def _cut(
+    x: NDArray[np.float32], places: NDArray[np.float64], margin: float, pitch: float, sample_rate: int
+) -> tuple[NDArray[np.float32], int]:
+    """The sound of a note around its marks without what lies below its pitch in Hz, and its first sample in x."""
+    start = max(0, int(places[0] - margin))
+    part = x[start : int(places[-1] + margin) + 2]
+    spectrum = np.fft.rfft(part, 2 * part.size)  # twice as long: what the filter smears over the end is cut off
+    octave = np.clip(
+        (np.arange(spectrum.size) * sample_rate / (2.0 * part.size * pitch) - RUMBLE) / (PITCHED - RUMBLE), 0.0, 1.0
+    )
+    spectrum *= 0.5 - 0.5 * np.cos(np.pi * octave)
+    return np.fft.irfft(spectrum)[: part.size].astype(np.float32), start
 
 
 def _weighted_median(values: list[tuple[float, float]]) -> float:

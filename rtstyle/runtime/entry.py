@@ -1,4 +1,4 @@
-"""The entry that both kinds of model share: samples that are not numbers replaced, pulses locked to the rest, and what these play."""
+"""The entry that both kinds of model share: bad samples replaced, pulses locked to the rest, and what these play."""
 
 from typing import Any
 

@@ -15,19 +15,24 @@ from rtstyle.runtime.memory import Memory
 
 def prepare_recorded(memory: Memory, bundle: Bundle, hops: int) -> None:
     """Find the marks of all recordings and allocate what plays them in calls of at most `hops` hops. `[control]`"""
-    sounds = [bundle.sounds.get(style.id) for style in bundle.styles]
-    found = [marks.find_marks(sound, bundle.sample_rate) if sound is not None else None for sound in sounds]
     samples, marked, notes = np.zeros(0, np.float32), np.zeros((0, 3)), np.zeros((0, 5))
-    spans, falls = np.zeros((len(sounds), 2), np.int64), np.zeros(len(sounds))
-    for number, (sound, one) in enumerate(zip(sounds, found, strict=True)):
-        if sound is not None and one is not None:
+    spans, falls = np.zeros((len(bundle.styles), 2), np.int64), np.zeros(len(bundle.styles))
+    for number, style in enumerate(bundle.styles):
+        if style.id in bundle.sounds:
+            one = marks.find_marks(bundle.sounds[style.id], bundle.sample_rate)
             spans[number], falls[number] = (len(notes), len(one.notes)), one.fall
             notes = np.concatenate([notes, one.notes + np.array([len(marked)] * 3 + [0, 0])])
             marked = np.concatenate([marked, one.marks + np.array([samples.size, 0, 0])])
-            samples = np.concatenate([samples, sound])
+            samples = np.concatenate([samples, one.audio])
     memory.numbers({at.RECORDED: int(spans[:, 1].astype(bool).sum()), at.DELAY_OF_ALL: bundle.latency})
     memory.numbers({at.SOUND_SIZE: samples.size, at.MARK_COUNT: len(marked), at.NOTE_COUNT: len(notes)})
-    for slot, array in ((at.SOUND, samples), (at.MARKS, marked), (at.NOTES, notes), (at.NOTES_OF, spans), (at.FALLS, falls)):
+    for slot, array in (
+        (at.SOUND, samples),
+        (at.MARKS, marked),
+        (at.NOTES, notes),
+        (at.NOTES_OF, spans),
+        (at.FALLS, falls),
+    ):
         memory.keep(slot, array)
     state, rings = grains.new_state()
     memory.keep(at.GRAINS, state)

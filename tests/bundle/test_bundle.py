@@ -1,5 +1,6 @@
 """Bundles: written in one step, read back the same, found by name; captured styles join them without touching them."""
 
+import hashlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 
 from rtstyle import paths
 from rtstyle.bundle import (
@@ -24,11 +26,12 @@ from rtstyle.bundle import (
     update_bundle,
     write_bundle,
 )
-from rtstyle.bundle.captured import CapturedStyle, delete_captured, save_captured
+from rtstyle.bundle.captured import MAX_SOUND_SECONDS, CapturedStyle, delete_captured, save_captured
+from rtstyle.bundle.npz import write_npz
 from rtstyle.dsp.front import feature_width
 from rtstyle.errors import BundleError
 from rtstyle.params import MAX_STYLES
-from tests.fixtures_bundles import CHANNELS, HOPS, make_identity_bundle, make_network_bundle
+from tests.fixtures_bundles import CHANNELS, HOPS, SAMPLE_RATE, make_identity_bundle, make_network_bundle
 
 FLAT = tuple([0.5] * CHANNELS)
 
@@ -294,6 +297,54 @@ def test_a_captured_style_that_could_not_be_loaded_is_not_saved(folder: Path, ch
     with pytest.raises(BundleError):
         save_captured("network", captured(folder, **changes))
     assert not paths.user_styles("network").exists()
+
+
+def sound(seconds: float = 0.5) -> NDArray[np.float32]:
+    return (0.2 * np.sin(0.05 * np.arange(round(seconds * SAMPLE_RATE)))).astype(np.float32)
+
+
+def test_a_captured_style_keeps_its_recording_and_takes_it_along(folder: Path) -> None:
+    kept = save_captured("network", captured(folder), sound(), SAMPLE_RATE)
+    save_captured("network", captured(folder, "plain"))
+    bundle = load_bundle(folder)
+    assert list(bundle.sounds) == ["mine"] and kept.sound
+    assert np.array_equal(bundle.sounds["mine"], sound())
+    save_captured("network", captured(folder))
+    assert not load_bundle(folder).sounds, "replaced by one that keeps none"
+    save_captured("network", captured(folder), sound(), SAMPLE_RATE)
+    delete_captured("network", "mine")
+    assert sorted(file.name for file in paths.user_styles("network").iterdir()) == ["plain.toml"]
+
+
+def test_a_recording_that_is_kept_has_an_end(folder: Path) -> None:
+    save_captured("network", captured(folder), sound(MAX_SOUND_SECONDS + 1.0), SAMPLE_RATE)
+    assert load_bundle(folder).sounds["mine"].size == MAX_SOUND_SECONDS * SAMPLE_RATE
+
+
+@pytest.mark.parametrize("what", ["changed", "missing", "huge", "text", "rate", "stereo", "nan"])
+def test_a_recording_that_is_not_what_was_kept_is_noted_and_its_style_passed_over(folder: Path, what: str) -> None:
+    save_captured("network", captured(folder), sound(), SAMPLE_RATE)
+    save_captured("network", captured(folder, "good"), sound(), SAMPLE_RATE)
+    place = paths.user_styles("network")
+    npz, toml = place / "mine.npz", place / "mine.toml"
+    before = hashlib.sha256(npz.read_bytes()).hexdigest()
+    rate = np.array([SAMPLE_RATE])
+    other = {
+        "changed": write_npz({"sound": sound(0.4), "sample_rate": rate}),
+        "huge": b"0" * ((1 << 24) + 1),
+        "text": b"no sound",
+        "rate": write_npz({"sound": sound(), "sample_rate": rate - 3900}),
+        "stereo": write_npz({"sound": np.stack([sound(), sound()]), "sample_rate": rate}),
+        "nan": write_npz({"sound": np.full(9, np.nan, np.float32), "sample_rate": rate}),
+    }
+    npz.unlink()
+    if what != "missing":
+        npz.write_bytes(other[what])
+    if what in ("text", "rate", "stereo", "nan"):  # its hash says what it is; what it is will not do
+        toml.write_text(toml.read_text().replace(before, hashlib.sha256(other[what]).hexdigest()))
+    bundle = load_bundle(folder)
+    assert [style.id for style in bundle.styles[3:]] == ["good"] and list(bundle.sounds) == ["good"]
+    assert len(bundle.notes) == 1 and "mine.npz" in bundle.notes[0]
 
 
 def test_the_favourite_plays_where_no_model_is_named_and_else_the_first(tmp_path, monkeypatch):

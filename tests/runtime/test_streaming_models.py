@@ -1,6 +1,7 @@
 """Loaded models of both kinds keep the streaming contract, natively and through ONNX Runtime's Python session."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ from rtstyle.bundle import Bundle
 from rtstyle.dsp import tone
 from rtstyle.params import TONE_BANDS
 from rtstyle.runtime.model import LoadedModel, load_model
-from tests.contract import noise_signal, verify_streaming
+from tests.contract import noise_signal, verify_splits, verify_streaming
+from tests.dsp.test_marks import silence
+from tests.dsp.test_marks import tone as tone_of
 from tests.fixtures_bundles import in_two_turns, make_identity_bundle, make_network_bundle, rewritten
 
 KINDS = ("spectral", "latent")
@@ -18,7 +21,7 @@ MODELS = [
     "spectral-identity",
     "latent-identity",
     "latent-delay",
-    *(f"{k}-{w}" for k in KINDS for w in ("network", "toned", "turns")),
+    *(f"{k}-{w}" for k in KINDS for w in ("network", "toned", "turns", "recorded")),
 ]
 
 
@@ -29,12 +32,20 @@ def toned(bundle: Bundle) -> Bundle:
     return rewritten(bundle, tone=tone)
 
 
+def recorded(bundle: Bundle) -> Bundle:
+    """The bundle with a recording of a note behind its second style."""
+    note = np.concatenate([silence(0.1), tone_of(220.0, 0.6), silence(0.1)])
+    return replace(bundle, sounds={bundle.styles[1].id: note})
+
+
 def make(folder: Path, model: str, prefer: str = "native") -> LoadedModel:
     kind, what = model.split("-")
     if what == "toned":
         return load_model(toned(make_network_bundle(folder / model, kind)), prefer=prefer)
     if what == "turns":
         return load_model(in_two_turns(toned(make_network_bundle(folder / model, kind))), prefer=prefer)
+    if what == "recorded":
+        return load_model(recorded(in_two_turns(toned(make_network_bundle(folder / model, kind)))), prefer=prefer)
     if what == "network":
         return load_model(make_network_bundle(folder / model, kind), prefer=prefer)
     return load_model(make_identity_bundle(folder / model, kind, delay=107 if what == "delay" else 0), prefer=prefer)
@@ -48,7 +59,7 @@ def model(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LoadedMode
 
 
 def test_every_model_keeps_the_streaming_contract(model: LoadedModel) -> None:
-    network = model.name.endswith(("network", "toned", "turns"))
+    network = model.name.endswith(("network", "toned", "turns", "recorded"))
     controls = model.controls(style=1, amount=0.7)
     verify_streaming(
         lambda x: model.step(x, controls),
@@ -90,7 +101,7 @@ def test_native_and_python_sessions_agree_to_the_last_bit(kind: str, tmp_path: P
     assert np.array_equal(native.step(x, controls), python.step(x, controls))  # the states too
 
 
-@pytest.mark.parametrize("what", ["toned", "turns"])
+@pytest.mark.parametrize("what", ["toned", "turns", "recorded"])
 @pytest.mark.parametrize("kind", ["spectral", "latent"])
 def test_poison_in_memory_that_is_written_before_it_is_read_never_leaks(kind: str, what: str, tmp_path: Path) -> None:
     model = make(tmp_path, f"{kind}-{what}")
@@ -135,3 +146,49 @@ def test_the_tone_of_a_style_is_heard_once_behind_the_last_turn(tmp_path: Path) 
     once, twice = load_model(rewritten(bundle, tone=gains)), load_model(in_two_turns(rewritten(bundle, tone=gains)))
     x = noise_signal(100 * once.hop)
     assert np.abs(once.step(x, once.controls()) - twice.step(x, twice.controls())).max() < 1e-6
+
+
+def line(hops: int, hop: int) -> np.ndarray:
+    """Notes and a rest: what makes a recording play."""
+    x = np.concatenate([tone_of(330.0, 0.25), tone_of(440.0, 0.25), silence(0.1), tone_of(196.0, 0.4)])
+    return x[: hops * hop]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_recording_that_plays_is_the_same_in_blocks_of_any_size(kind: str, tmp_path: Path) -> None:
+    model = make(tmp_path, f"{kind}-recorded")
+    x = line(600, model.hop)
+    controls = model.controls(1, 0.9)
+    verify_splits(lambda part: model.step(part, controls), model.reset, x, model.hop, 1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_recording_is_heard_in_its_style_alone_and_as_far_as_the_amount_goes(kind: str, tmp_path: Path) -> None:
+    bundle = make_network_bundle(tmp_path / "network", kind)
+    plain, played = load_model(bundle), load_model(recorded(bundle))
+    x = line(600, plain.hop)
+
+    def both(style: int, amount: float) -> tuple[np.ndarray, np.ndarray]:
+        controls = plain.controls(style, amount)
+        for model in (plain, played):
+            model.reset()
+        return plain.step(x, controls), played.step(x, controls)
+
+    for style, amount in ((0, 1.0), (2, 1.0), (1, 0.0)):
+        without, beside = both(style, amount)
+        assert np.array_equal(without, beside)
+    apart = [float(np.std(np.subtract(*both(1, amount)))) for amount in (0.1, 0.5, 1.0)]
+    assert 0.0 < apart[0] < apart[1] < apart[2]
+
+
+def test_two_recordings_are_told_apart_by_their_styles(tmp_path: Path) -> None:
+    bundle = make_network_bundle(tmp_path / "network")
+    low, high = (np.concatenate([tone_of(pitch, 0.6), silence(0.1)]) for pitch in (110.0, 880.0))
+    first, second = bundle.styles[0].id, bundle.styles[1].id
+    both = load_model(replace(bundle, sounds={first: low, second: high}))
+    x = line(600, both.hop)
+    for style, (id, sound) in enumerate(((first, low), (second, high))):
+        alone = load_model(replace(bundle, sounds={id: sound}))
+        both.reset()
+        alone.reset()
+        assert both.step(x, both.controls(style)) == pytest.approx(alone.step(x, alone.controls(style)), abs=1e-6)

@@ -1,0 +1,116 @@
+"""Grains have the player's pitch and level and the recording's spectrum, and are still where the player has no pitch."""
+
+import numpy as np
+import pytest
+
+from rtstyle.dsp import excitation, grains, marks
+from tests.dsp.test_marks import RATE, silence, tone
+
+HOP, LATENCY = 64, 64
+RECORDING = marks.find_marks(np.concatenate([silence(0.1), tone(220.0, 0.8, partials=20), silence(0.1)]), RATE)
+
+
+def play(
+    x: np.ndarray, found: marks.Marks = RECORDING, share: float = 1.0, latency: int = LATENCY
+) -> tuple[np.ndarray, np.ndarray]:
+    """What the grains add to an input, and the share of the model beside them."""
+    state, rings = grains.new_state()
+    excited, table = excitation.new_state(), excitation.pulse_table()
+    pulses, cues = np.zeros(HOP, np.float32), np.zeros(excitation.CUES, np.float32)
+    x = x[: x.size // HOP * HOP]
+    played, kept = np.empty_like(x), np.empty_like(x)
+    for start in range(0, x.size, HOP):
+        now = slice(start, start + HOP)
+        excitation.excite(excited, table, float(RATE), x[now], pulses, cues)
+        grains.play(
+            state, rings, found.audio, found.marks, found.notes, 0, len(found.notes), found.fall,
+            share, latency, float(RATE), excited, played[now], kept[now],
+        )  # fmt: skip
+    return played, kept
+
+
+def pure(pitch: float, seconds: float = 1.0, level: float = 0.2) -> np.ndarray:
+    ramp = np.minimum(1.0, np.arange(round(seconds * RATE)) / 480)
+    return (level * ramp * np.sin(2 * np.pi * pitch * np.arange(ramp.size) / RATE)).astype(np.float32)
+
+
+def partials(x: np.ndarray, pitch: float, count: int) -> np.ndarray:
+    """Levels in dB of the first partials against the first one."""
+    power = np.abs(np.fft.rfft(x * np.hanning(x.size))) ** 2
+    hertz = np.fft.rfftfreq(x.size, 1 / RATE)
+    levels = np.array([power[np.abs(hertz - k * pitch) < 0.2 * pitch].sum() for k in range(1, count + 1)])
+    return 10.0 * np.log10(levels / levels[0] + 1e-12)
+
+
+@pytest.mark.parametrize("semitones", [-12, -5, 0, 7, 12])
+def test_a_sine_becomes_the_recording_at_its_own_pitch(semitones: int) -> None:
+    pitch = 220.0 * 2.0 ** (semitones / 12.0)
+    played, _ = play(pure(pitch))
+    late = played[RATE // 3 :]
+    count = 8
+    assert partials(late, pitch, count) == pytest.approx(20.0 * np.log10(1.0 / np.arange(1, count + 1)), abs=2.5)
+    power = np.abs(np.fft.rfft(late * np.hanning(late.size))) ** 2
+    hertz = np.fft.rfftfreq(late.size, 1 / RATE)
+    near = np.abs(hertz - pitch * np.round(hertz / pitch)) < 0.1 * pitch
+    assert power[near & (hertz < 4000)].sum() / power[hertz < 4000].sum() > 0.99, "nothing between the partials"
+
+
+@pytest.mark.parametrize("level", [0.02, 0.2])
+def test_it_is_as_loud_as_the_player(level: float) -> None:
+    played, _ = play(pure(330.0, level=level))
+    assert np.std(played[RATE // 3 :]) == pytest.approx(level / np.sqrt(2.0), rel=0.15)
+
+
+def test_it_goes_on_longer_than_the_recording_without_a_seam() -> None:
+    played, _ = play(pure(220.0, 4.0))
+    late = played[RATE // 2 :]
+    level = np.array([np.std(part) for part in np.array_split(late, 40)])
+    assert level.min() > 0.8 * level.max()
+    steps = np.abs(np.diff(late, 2))
+    assert steps.max() < 1.5 * np.quantile(steps, 0.999)
+
+
+def test_where_there_is_no_pitch_the_model_alone_is_heard() -> None:
+    noise = (0.1 * np.random.default_rng(2).standard_normal(2 * RATE)).astype(np.float32)
+    chord = np.sum([tone(pitch, 3.0) for pitch in (261.6, 311.1, 370.0, 440.0)], axis=0)
+    for sound in (silence(1.0), noise, chord):
+        played, kept = play(sound)
+        assert np.std(played[-RATE // 2 :]) < 0.03 * (np.std(sound) + 1e-6)
+        assert kept[-RATE // 2 :].min() > 0.9
+
+
+def test_the_model_is_there_before_a_note_and_not_within_a_line() -> None:
+    line = np.concatenate([silence(0.3), pure(330.0, 0.5), pure(440.0, 0.5), silence(0.5)])
+    _, kept = play(line)
+    speaks = round(0.3 * RATE)
+    assert (kept[:speaks] == 1.0).all()
+    assert kept[speaks + RATE // 10 : speaks + RATE].max() < 0.3, "not in the moment between two notes"
+    assert kept[-1] > 0.95, "and again when it is silent"
+
+
+def test_at_no_share_nothing_is_played_and_the_model_is_untouched() -> None:
+    played, kept = play(pure(220.0), share=0.0)
+    assert not played.any() and (kept == 1.0).all()
+
+
+def test_the_share_of_the_model_is_as_late_as_the_model() -> None:
+    soon, late = (play(pure(330.0), latency=latency)[1] for latency in (0, 300))
+    assert np.array_equal(late[300:], soon[:-300])
+
+
+def test_a_struck_recording_falls_while_the_player_holds() -> None:
+    struck = marks.find_marks(np.concatenate([tone(220.0, 0.6, -40.0), tone(262.0, 0.6, -40.0), silence(0.1)]), RATE)
+    played, _ = play(pure(220.0, 1.2), struck)
+    early, later = (np.std(played[round(a * RATE) : round((a + 0.1) * RATE)]) for a in (0.2, 0.7))
+    assert 20.0 * np.log10(later / early) == pytest.approx(-20.0, abs=3.0)
+    again, _ = play(np.concatenate([pure(220.0, 0.8), pure(294.0, 0.3)]), struck)
+    before, after = (np.std(again[round(a * RATE) : round((a + 0.1) * RATE)]) for a in (0.65, 0.9))
+    assert after > 4.0 * before, "another pitch is another stroke"
+
+
+def test_the_nearest_note_is_played() -> None:
+    two = marks.find_marks(
+        np.concatenate([tone(220.0, 0.7, partials=2), tone(880.0, 0.7, partials=12), silence(0.1)]), RATE
+    )
+    low, high = (partials(play(pure(pitch), two)[0][RATE // 3 :], pitch, 6)[4] for pitch in (233.0, 830.0))
+    assert low < -40.0 and high > -20.0, "the fifth partial, which the low note has not"

@@ -1,0 +1,77 @@
+"""The marks of a recording are its periods, in notes of one pitch, and nothing else is marked."""
+
+import numpy as np
+import pytest
+
+from rtstyle.dsp import marks
+
+RATE = 48_000
+
+
+def tone(pitch: float, seconds: float, fall: float = 0.0, partials: int = 8) -> np.ndarray:
+    """A note that speaks within 5 ms; fall: dB per second."""
+    time = np.arange(round(seconds * RATE)) / RATE
+    parts = [np.sin(2 * np.pi * pitch * k * time + k) / k for k in range(1, partials + 1) if pitch * k < 18000]
+    ramp = np.minimum(1.0, np.minimum(time, time[::-1]) / 0.005)
+    return (0.15 * np.sum(parts, axis=0) * ramp * 10.0 ** (0.05 * fall * time)).astype(np.float32)
+
+
+def silence(seconds: float) -> np.ndarray:
+    return np.zeros(round(seconds * RATE), np.float32)
+
+
+@pytest.mark.parametrize("pitch", [73.4, 220.0, 880.0])
+def test_the_marks_of_a_note_are_its_periods_apart(pitch: float) -> None:
+    found = marks.find_marks(np.concatenate([silence(0.2), tone(pitch, 1.0), silence(0.2)]), RATE)
+    assert len(found.notes) == 1 and found.fall == 0.0
+    assert np.median(np.diff(found.marks[:, marks.PLACE])) == pytest.approx(RATE / pitch, rel=0.002)
+    assert 2.0 ** found.notes[0, marks.LOG_PERIOD] == pytest.approx(RATE / pitch, rel=0.01)
+    assert 0.8 < found.seconds < 1.0
+
+
+def test_a_note_ends_where_another_pitch_begins_and_where_it_is_struck_again() -> None:
+    struck = [tone(220.0, 0.5, fall=-30.0), tone(220.0, 0.5, fall=-30.0)]
+    found = marks.find_marks(np.concatenate([tone(330.0, 0.5), tone(440.0, 0.5), *struck, silence(0.2)]), RATE)
+    pitches = RATE / 2.0 ** found.notes[:, marks.LOG_PERIOD]
+    assert pitches == pytest.approx([330.0, 440.0, 220.0, 220.0], rel=0.02)
+
+
+@pytest.mark.parametrize("what", ["nothing", "silence", "noise", "chord"])
+def test_what_has_no_pitch_has_no_notes(what: str) -> None:
+    sound = {
+        "nothing": silence(0.0),
+        "silence": silence(2.0),
+        "noise": (0.1 * np.random.default_rng(1).standard_normal(2 * RATE)).astype(np.float32),
+        "chord": np.sum([tone(pitch, 3.0) for pitch in (261.6, 311.1, 370.0, 440.0)], axis=0),
+    }[what]
+    found = marks.find_marks(sound, RATE)
+    assert found.seconds < 0.3 and found.fall == 0.0
+
+
+def test_struck_notes_say_how_fast_they_fall() -> None:
+    notes = [tone(pitch, 0.6, fall=-40.0) for pitch in (262.0, 330.0, 392.0)]
+    assert marks.find_marks(np.concatenate(notes), RATE).fall == pytest.approx(-40.0, rel=0.1)
+
+
+def test_rumble_below_a_note_is_taken_out_and_the_note_left() -> None:
+    clean = np.concatenate([tone(440.0, 1.0), silence(0.1)])
+    hum = (0.1 * np.sin(2 * np.pi * 50.0 * np.arange(clean.size) / RATE)).astype(np.float32)
+    found = marks.find_marks(clean + hum, RATE)
+    inside = found.audio[4000:-4000]
+    power = np.abs(np.fft.rfft(inside * np.hanning(inside.size))) ** 2
+    hertz = np.fft.rfftfreq(inside.size, 1 / RATE)
+    low, own = (power[(hertz > a) & (hertz < b)].sum() for a, b in ((20.0, 120.0), (420.0, 460.0)))
+    assert 10.0 * np.log10(low / own) < -60.0
+    assert np.std(inside) == pytest.approx(np.std(clean[8000:40000]), rel=0.02)
+
+
+def test_every_grain_lies_within_the_sound() -> None:
+    """Two periods around every mark, from the first sample of the recording to its last."""
+    rng = np.random.default_rng(5)
+    line = np.concatenate([tone(110.0 * 2.0 ** (step / 12.0), 0.3) for step in rng.integers(0, 36, 12)])
+    found = marks.find_marks(line, RATE)
+    assert len(found.notes) >= 8
+    assert (found.marks[:, marks.PLACE] - found.marks[:, marks.PERIOD] >= -1.0).all()
+    assert (found.marks[:, marks.PLACE] + found.marks[:, marks.PERIOD] <= found.audio.size + 1.0).all()
+    numbers = found.notes[:, [marks.FIRST, marks.BODY, marks.LAST]]
+    assert (np.diff(numbers, axis=1) >= 0).all() and numbers[-1, -1] == len(found.marks) - 1
