@@ -174,7 +174,7 @@ def _spoken(
     energy: NDArray[np.float64], place: float, period: float, end: float, sample_rate: int
 ) -> NDArray[np.float64]:
     """Marks before the first one at `place`, as long as the note sounds and behind the last one's `end`."""
-    back = place - period * np.arange(1, int(ATTACK * sample_rate / period) + 1)
+    back = np.asarray(place - period * np.arange(1, int(ATTACK * sample_rate / period) + 1), np.float64)
     ahead = 0.02 * sample_rate
     whole = _power(energy, np.array([place + ahead]), np.array([ahead]))[0]
     heard = (_power(energy, back, np.full(back.size, 0.5 * period)) > AUDIBLE * whole) & (back - period > end)
