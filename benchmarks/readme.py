@@ -88,7 +88,7 @@ def table_of_figures(lines: list[Line]) -> str:
     add("accuracy", ("kind",), _accuracy)
     add("unison", (), _unison)
     add("same_notes", (), _same_notes)
-    add("learn", ("model",), _learn)
+    add("captured", ("model",), _captured)
     add("kernels", (), _kernels)
     add("chain", ("model",), _chain)
     add("runtime_call", (), _runtime_call)
@@ -127,22 +127,24 @@ def _accuracy(where: Line, found: Line) -> list[tuple[str, str]]:
     return told
 
 
-def _learn(where: Line, found: Line) -> list[tuple[str, str]]:
-    what = f"{where['model']}, an instrument that no style has, from ten seconds: share judged it, against their own"
+def _captured(where: Line, found: Line) -> list[tuple[str, str]]:
+    what = f"{where['model']}, an instrument that no style has, captured from ten seconds: share judged it, against their own"
     shares = found["outside"]
-    learnt = f"learnt in {where['minutes']:g} min {shares['learnt from them']:.2f}"
     each = ", ".join(
-        f"{name} {rows['learnt from them']['mean']:.2f}" for name, rows in found.items() if "the ten seconds" in rows
+        f"{name} {rows['captured style']['mean']:.2f}"
+        for name, rows in found.items()
+        if "captured style" in rows and "trained style" not in rows
     )
     others = ", ".join(
         f"{short} {shares[row]:.2f}"
-        for short, row in (
-            ("their own notes in a sampler", "their notes, by the sampler"),
-            ("captured", "captured style"),
-            ("equaliser", "EQ match"),
-        )
+        for short, row in (("their own notes in a sampler", "their notes, by the sampler"), ("equaliser", "EQ match"))
     )
-    return [(what, f"{learnt} ({each}), {others}; pitch kept {found['kept']['pitch_accuracy']['mean']:.2f}")]
+    kept = ", ".join(
+        f"{short} {found['kept'][name]['mean']:.2f}"
+        for short, name in (("pitch", "pitch_accuracy"), ("onsets F1", "onset_f1"), ("loudness r", "loudness_r"))
+    )
+    value = f"{shares['captured style']:.2f} ({each}), {others}; of the player, by recordings alone: {kept}"
+    return [(what, value)]
 
 
 def _unison(where: Line, found: Line) -> list[tuple[str, str]]:

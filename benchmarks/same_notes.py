@@ -26,9 +26,9 @@ from rtstyle.lab.evaluate import content, fidelity, inputs
 from rtstyle.lab.evaluate.bootstrap import figure
 from rtstyle.lab.evaluate.clips import INSTRUMENTS, find_clips
 from rtstyle.lab.evaluate.judge import load_judge
+from rtstyle.lab.evaluate.notes import find_notes
 from rtstyle.lab.evaluate.report import WITHIN
 from rtstyle.lab.evaluate.score import Plan, in_range
-from rtstyle.lab.learn import find_notes
 
 LEAST = 0.7  # share under which a direction has failed
 APART = ("log_spectral_db", "worst_drift_db")  # of two players of one instrument

@@ -64,13 +64,6 @@ def recordings() -> Path:
     return home() / "recordings"
 
 
-def cache() -> Path:
-    """What may be deleted at any time: `RTSTYLE_HOME/cache`, else the system's place for caches. `[any]`"""
-    if os.environ.get("RTSTYLE_HOME"):
-        return home() / "cache"
-    return Path(platformdirs.user_cache_dir("rtstyle", appauthor=False))
-
-
 def file_stem(title: str) -> str:
     """File name (without ending) for a title that a user gave: lower case a-z, 0-9, words joined by '-'. `[any]`
 

@@ -16,7 +16,6 @@ def test_everything_of_the_users_moves_with_one_variable(tmp_path: Path, monkeyp
         paths.presets(),
         paths.midi_map(),
         paths.recordings(),
-        paths.cache(),
     ]
     assert all(place.is_relative_to(tmp_path) for place in places)
     assert len(set(places)) == len(places)

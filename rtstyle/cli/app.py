@@ -20,7 +20,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("play", "rtstyle.cli.play:play", "Go live; without an audio device, play the packaged performance into files."),
     ("live", "rtstyle.cli.live:live", "Play an instrument through a style, live."),
     ("render", "rtstyle.cli.render:render", "Render a file through a style; the output lines up with the input."),
-    ("models", "rtstyle.cli.models:app", "List, show and verify the bundles; capture or learn a new style."),
+    ("models", "rtstyle.cli.models:app", "List, show and verify the bundles; capture a new style from a recording."),
     ("doctor", "rtstyle.cli.doctor:doctor", "Say what this machine has, what it lacks and how to get it."),
     ("devices", "rtstyle.cli.devices:devices", "List the audio and MIDI devices."),
     ("latency", "rtstyle.cli.latency:latency", "Show where every millisecond of delay comes from, or measure it."),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Kind = Literal["spectral", "latent"]
 
 
-def need_lab() -> None:
+def _need_lab() -> None:
     """Raise MissingPartError, with the command that mends it, where torch is missing."""
     if find_spec("torch") is None:
         raise MissingPartError("Training and export need torch; install it with: pip install 'rtstyle[lab]'")
@@ -71,7 +71,7 @@ def train(
         Bundle, by name or folder, or checkpoint of another run (checkpoint.pt, snapshots/STEP.pt), whose weights a new run
         begins with in the place of random ones. Its shape is taken over, and the discriminators of a checkpoint.
     """
-    need_lab()
+    _need_lab()
     if processes < 0:
         raise ParameterError(f"processes is {processes}; give a number, or 0 for one per GPU.")
     if snapshots < 0:
@@ -160,7 +160,7 @@ def export(
     tiny
         A small network of random weights, for tests.
     """
-    need_lab()
+    _need_lab()
     from rtstyle.corpus.pairs import PairCorpus
     from rtstyle.lab.export.bundle import export_checkpoint, export_tiny, style_id
     from rtstyle.lab.recogniser import add_recogniser

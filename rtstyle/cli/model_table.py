@@ -18,8 +18,7 @@ Bundles ready to play, a folder each. This page is made from them by `rtstyle mo
 _TAIL: Final = """
 Latency is what the model itself adds; `rtstyle latency` shows the whole way. A model's page says what it was trained
 on and how well it does, with the baselines beside it. `rtstyle models verify` checks every file against its hash and
-plays each model's self-test. `rtstyle models capture MODEL RECORDING --name STYLE` adds a style of your own,
-`rtstyle models learn` trains a model on one recording in minutes.
+plays each model's self-test. `rtstyle models capture MODEL RECORDING --name STYLE` adds a style of your own.
 """
 
 

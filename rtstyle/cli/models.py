@@ -1,12 +1,11 @@
-"""`rtstyle models`: list, show and verify the bundles; capture or learn a style from a recording; write their table."""
+"""`rtstyle models`: list, show and verify the bundles; capture a style from a recording; write their table."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
-from rich.console import Console
 
-app = App(name="models", help="List, show and verify the bundles; capture or learn a new style.")
+app = App(name="models", help="List, show and verify the bundles; capture a new style from a recording.")
 
 Json = Annotated[bool, Parameter(negative="", help="Print JSON on stdout.")]
 
@@ -165,56 +164,6 @@ def capture(model: str, recording: Path, *, name: str, like: str | None = None, 
             "It leans on no style of the model and holds too few single notes to be played itself; --like names a style."
         )
     print(f"Play it: rtstyle live --model {bundle.name} --style {style.id}")
-
-
-@app.command
-def learn(
-    model: str,
-    recording: Path,
-    *,
-    name: str,
-    minutes: float = 3.0,
-    device: Literal["auto", "cpu", "cuda"] = "auto",
-    json: Json = False,
-) -> None:
-    """Train a model of your own on ten seconds or more of single notes, in minutes.
-
-    It begins with the weights of MODEL and has one style. It is saved in your own folder, in the place of one of the same
-    name, and played by that name. An interrupted run goes on when it is asked for again.
-
-    Parameters
-    ----------
-    model
-        Name of a model, or the folder of a bundle, that begins it.
-    recording
-        A line of single notes without accompaniment: WAV, FLAC, OGG, AIFF or MP3. More notes, in more registers, are better;
-        of more than two minutes the first two are heard.
-    name
-        What the model and its style are called.
-    minutes
-        Of training; cutting, playing and writing take another minute or two.
-    device
-        Where to train.
-    """
-    from rtstyle.bundle import find_bundle, load_bundle
-    from rtstyle.cli.lab import need_lab
-    from rtstyle.cli.output import emit_json
-    from rtstyle.errors import ParameterError
-
-    if minutes <= 0:
-        raise ParameterError(f"--minutes is {minutes:g}; give a positive number of minutes.")
-    need_lab()
-    from rtstyle.lab.learn import learn as learn_sound
-    from rtstyle.lab.recipe import pick_device
-
-    begun = load_bundle(find_bundle(model))
-    say = Console(stderr=True).print
-    learnt = learn_sound(begun, recording, name, minutes=minutes, device=pick_device(device), say=say)
-    if json:
-        emit_json({"model": learnt.name, "path": str(learnt.path), "description": learnt.manifest.description})
-        return
-    print(f"Learnt '{name}' from {recording.name}: {learnt.path}")
-    print(f"Play it: rtstyle live --model {learnt.name}")
 
 
 @app.command

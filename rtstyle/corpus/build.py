@@ -57,8 +57,7 @@ class Plan:
 class Material:
     """What a corpus in `out` is made from: folders of recordings and of MIDI tunes, and a soundfont.
 
-    soloist: key of a library that plays in every performance and in every register, "" for none. notes: folder that keeps
-    measured libraries, for several corpora if need be; None: one of its own.
+    soloist: key of a library that plays in every performance and in every register, "" for none.
     """
 
     out: Path
@@ -66,7 +65,6 @@ class Material:
     melodies: Path | None
     font: Path | None
     soloist: str = ""
-    notes: Path | None = None
 
     def listed(self) -> list[Recording]:
         """The recordings, without the copies that were found among them. `[control]`"""
@@ -74,7 +72,7 @@ class Material:
 
     def sources(self) -> list[Source]:
         """The libraries that can be measured from it. `[control]`"""
-        return find_sources(self.listed(), self.font, self.notes or self.out / "notes")
+        return find_sources(self.listed(), self.font, self.out / "notes")
 
 
 @dataclass(frozen=True)
@@ -270,16 +268,15 @@ def build(
     tick: Tick = lambda stage, done, total: None,
     *,
     soloist: str = "",
-    notes: Path | None = None,
     workers: int = 1,
     ray: str | None = None,
 ) -> None:
     """Build or continue the corpus in `out`: phrases and libraries, then valid and train performances. `[control]`
 
     What is there stays: a build that was interrupted, or is asked for more minutes, continues where it stopped.
-    recordings: folders and archives; the latter are unpacked into `out`. soloist, notes: see Material. workers, ray: as in
-    `farm.spread`; every worker must see the folders under the same paths. Raises RtstyleError subclasses for unusable
-    folders and archives.
+    recordings: folders and archives; the latter are unpacked into `out`. soloist: see Material. workers, ray: as in
+    `farm.spread`; every worker must see the folders under the same paths. Raises RtstyleError subclasses for unusable folders
+    and archives.
     """
     plan = plan or Plan()
     out, melodies = out.resolve(), melodies and melodies.resolve()
@@ -289,7 +286,7 @@ def build(
     find_tunes(melodies)  # which says what is wrong with the folder before the long part
     given = [recordings] if isinstance(recordings, Path) else recordings or ()
     roots = find_roots(given, out, lambda done, total: tick("archives", done, total))
-    material = Material(out, roots, melodies, soundfont.find_font(), soloist, notes)
+    material = Material(out, roots, melodies, soundfont.find_font(), soloist)
     prints = prints_jobs(read_roots(roots, out), out / "fingerprints")
     fresh = [job for job in prints if not job.cache.is_file()]
     for done, _ in enumerate(spread(take_prints, fresh, workers=workers, ray=ray), 1):

@@ -127,8 +127,6 @@ def test_errors_are_one_line_and_exit_code_1(home: Path, capsys: pytest.CaptureF
         ["show", "spektral"],
         ["verify", "nothing"],
         ["capture", "spectral", "none.wav", "--name", "x"],
-        ["learn", "spectral", "none.wav", "--name", "x"],
-        ["learn", "spectral", "a.wav", "--name", "x", "--minutes", "0"],
     ):
         assert run(["models", *arguments]) == 1
         captured = capsys.readouterr()

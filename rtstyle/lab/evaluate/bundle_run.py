@@ -59,14 +59,14 @@ class BundleRun:
         turns = [(at, styles[number % len(styles)]) for number, at in enumerate([0, *places])]
         return self._run(audio, 1.0, turns), places
 
-    def captured(self, recording: Audio, without: str = "") -> "BundleRun":
+    def captured(self, recording: Audio, without: str = "", like: str | None = None) -> "BundleRun":
         """A run of the same bundle whose one style, CAPTURED, is captured from a mono recording at 48 kHz.
 
-        without: a trained style that it may not lean on, as if the model had it not. What it leans on is its `leans`.
+        without: a trained style that it may not lean on, as if the model had it not. like: what it leans on, or NONE, in the
+        place of what is heard. What it leans on is its `leans`.
         """
         bundle = self.bundle
         audio = soxr.resample(recording, RATE, bundle.sample_rate) if bundle.sample_rate != RATE else recording
-        like = None
         if without:
             ids = [*(style.id for style in bundle.manifest.styles), NONE]
             heard = recognise(bundle, audio)

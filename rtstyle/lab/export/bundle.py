@@ -80,7 +80,6 @@ def write_net(
     neutral: Statistics,
     description: str,
     recipe: str,
-    licence: str = LICENCE,
     attribution: str = "",
     documents: dict[str, bytes] | None = None,
 ) -> Bundle:
@@ -112,7 +111,7 @@ def write_net(
         passes=[Pass(*p) for p in graphs.passes],
         documents=documents,
         description=description,
-        licence=licence,
+        licence=LICENCE,
         attribution=attribution,
         recipe=recipe,
         commit=commit_of(Path(__file__).parent),
@@ -146,21 +145,17 @@ def export_checkpoint(
     description: str,
     recipe: str,
     styles: Mapping[str, str] | None = None,
-    neutral: Statistics | None = None,
-    licence: str = LICENCE,
-    attribution: str = "",
 ) -> Bundle:
     """Export the averaged weights of a checkpoint. `[control]`
 
     styles: by name the voice of the corpus that it is ("instrument/library", or "instrument" for the mean of its
-    libraries); None: what training aimed at. neutral: of what players play; None: the styles'.
-    attribution: of what the weights knew before this corpus. Raises ParameterError for a voice that the corpus lacks.
+    libraries); None: what training aimed at. Raises ParameterError for a voice that the corpus lacks.
     """
     net, _, state = load_net(checkpoint)
     plan = state["plan"]
     if styles is None:
         styles = {style_id(voice): voice for voice in plan["styles"]}
-    statistics, everything = corpus_statistics(net, corpus, list(styles.values()))
+    statistics, neutral = corpus_statistics(net, corpus, list(styles.values()))
     trained = f"{state['step']} steps in {state['trained_seconds'] / 60:.0f} minutes, seed {plan['seed']}, batch {plan['batch']}"
     return write_net(
         net,
@@ -168,11 +163,10 @@ def export_checkpoint(
         name=name,
         styles=list(styles),
         statistics=statistics,
-        neutral=neutral or everything,
+        neutral=neutral,
         description=f"{description} Trained: {trained}.",
         recipe=recipe,
-        licence=licence,
-        attribution="\n".join(filter(None, (attribution, attribution_text(corpus.folder)))),
+        attribution=attribution_text(corpus.folder),
     )
 
 
