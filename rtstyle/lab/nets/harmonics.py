@@ -61,26 +61,36 @@ class HarmonicAxis(nn.Module):
 
     def at_partials(self, shares: Tensor, fundamental: Tensor) -> Tensor:
         """Band values (batch, T, bands) at half a partial, one, one and a half ..: (batch, T, HALVES)."""
-        return read(shares, self.position(fundamental * self.places))
+        return read(shares, self.position(fundamental * self.places), self.bands)
 
     def over_bands(self, values: Tensor, fundamental: Tensor) -> Tensor:
-        """Values (batch, T, HALVES) at half a partial, one .. over the bands, 0 above the last: (batch, T, bands)."""
-        return over_frequencies(values, fundamental, self.centres)
+        """Values (batch, T, 2 HALVES) at half a partial, one .. for two filters, over the bands of both, 0 above the last:
+        (batch, T, 2 bands).
+        """
+        return over_frequencies(values, fundamental, self.centres, 2)
 
 
-def read(values: Tensor, position: Tensor) -> Tensor:
-    """Linear interpolation of values (batch, T, N) at positions (batch, T, M), all within 0 .. N - 1."""
+def read(values: Tensor, position: Tensor, count: int) -> Tensor:
+    """Linear interpolation of values (batch, T, count) at positions (batch, T, M), all within 0 .. count - 1.
+
+    count: said and not asked of the values, since an exported graph would ask it anew in every call.
+    """
     low = torch.floor(position)
-    index = low.long().clamp(0, values.shape[-1] - 2)  # whatever a broken feature said
+    index = low.long().clamp(0, count - 2)  # whatever a broken feature said
     part = position - low
     return torch.gather(values, -1, index) * (1.0 - part) + torch.gather(values, -1, index + 1) * part
 
 
-def over_frequencies(values: Tensor, fundamental: Tensor, frequencies: Tensor) -> Tensor:
-    """Values (batch, T, HALVES) at half a partial, one .. read at M frequencies in Hz, 0 above the last: (batch, T, M),
-    with any axes between that both values and fundamental (batch, T, 1) have.
+def over_frequencies(values: Tensor, fundamental: Tensor, frequencies: Tensor, filters: int) -> Tensor:
+    """Values (batch, T, filters * HALVES) at half a partial, one .. read at M frequencies in Hz, 0 above the last:
+    (batch, T, filters * M), one filter after the other. fundamental: (batch, T, 1) in Hz.
 
     With values between the partials a filter can take away what an input has there: its bow, its breath, its room.
     """
-    padded = torch.cat([values[..., :1], values, torch.zeros_like(values[..., :1])], dim=-1)
-    return read(padded, (2.0 * frequencies / fundamental).clamp(0.0, HALVES + 0.999))
+    width, last = HALVES + 2, filters * HALVES  # of one filter, with its first value before it and a 0 behind it
+    firsts = range(0, last, HALVES)
+    order = torch.tensor([place for first in firsts for place in (first, *range(first, first + HALVES), last)])
+    padded = torch.cat([values, 0.0 * values[..., :1]], dim=-1).index_select(-1, order.to(values.device))
+    starts = torch.arange(0.0, filters * width, width, device=values.device).repeat_interleave(frequencies.shape[0])
+    place = (2.0 * frequencies.repeat(filters) / fundamental).clamp(0.0, HALVES + 0.999)
+    return read(padded, place + starts, filters * width)

@@ -151,9 +151,8 @@ class BandFilters(nn.Module):
         over_bands, partials = gains.reshape(count, -1, FILTERED, self.gains + HALVES).split(
             [self.gains, HALVES], dim=3
         )
-        each = torch.stack([fundamental] * FILTERED, dim=2)
-        logs = over_bands @ self.spread + over_frequencies(partials, each, self.frequencies)
-        logs = self.RANGE * torch.tanh(logs.flatten(2) / self.RANGE)
+        at_partials = over_frequencies(partials.flatten(2), fundamental, self.frequencies, FILTERED)
+        logs = self.RANGE * torch.tanh(((over_bands @ self.spread).flatten(2) + at_partials) / self.RANGE)
         logs = rows(logs.index_select(2, self.where), self.width + 1, taps.shape[3])
         turn, level = self.phase @ logs, torch.exp(logs)
         real, imaginary = level * torch.cos(turn), level * torch.sin(turn)
@@ -210,7 +209,7 @@ class LatentEncoder(nn.Module):
         lowest = [coarse[..., 0], coarse[..., 1]]
         fundamental = partial_frequency(log_period, 0)
         position = (fundamental * self.halves).clamp(0.0, self.order.shape[0] - 1.001)
-        partials = read(described.index_select(2, self.order), position)
+        partials = read(described.index_select(2, self.order), position, self.order.shape[0])
         skip = torch.cat([partials, per_band, *lowest, described[..., -1:], comb, log_period, chance], dim=2)
         return mean, log_variance, bands, skip
 

@@ -249,18 +249,14 @@ class SpectralDecoder(nn.Module):
         for unit in self.units:
             h = unit(h, embedded, past)
         h = nn.functional.silu(h)
-        logs = self.out(h).float()
+        filtered, noise, partials = self.out(h).float().split([2 * self.bands, self.bands, 2 * HALVES], dim=-1)
         moved = softplus(self.flutter(h)) * self.mixtures(skip[..., -front.WANDERERS :])
-        flutter = sum(moved.float().chunk(PACES, dim=-1))
-        over_input, over_pulses = (
-            self.axis.over_bands(part, fundamental) for part in logs[..., 3 * self.bands :].split(HALVES, dim=-1)
-        )
-        input_log = logs[..., : self.bands] + self.flatten(skip).float() + over_input + flutter
-        pulses_log = logs[..., self.bands : 2 * self.bands] + over_pulses + flutter
-        added_log = torch.cat([pulses_log, logs[..., 2 * self.bands : 3 * self.bands]], dim=-1)
-        input_log = self.GAIN_RANGE * torch.tanh(input_log / self.GAIN_RANGE)
-        added_log = self.GAIN_RANGE * torch.tanh(added_log / self.GAIN_RANGE)
-        return torch.cat([torch.exp(amount * input_log), amount * torch.exp(added_log)], dim=-1)
+        flutter = sum(moved.float().split(self.bands, dim=-1))
+        shifts = torch.cat([self.flatten(skip).float() + flutter, flutter], dim=-1)
+        filtered = filtered + self.axis.over_bands(partials, fundamental) + shifts
+        logs = self.GAIN_RANGE * torch.tanh(torch.cat([filtered, noise], dim=-1) / self.GAIN_RANGE)
+        of_input, added = logs.split([self.bands, 2 * self.bands], dim=-1)
+        return torch.cat([torch.exp(amount * of_input), amount * torch.exp(added)], dim=-1)
 
 
 class SpectralNet(nn.Module):
