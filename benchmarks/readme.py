@@ -133,7 +133,7 @@ def _captured(where: Line, found: Line) -> list[tuple[str, str]]:
     each = ", ".join(
         f"{name} {rows['captured style']['mean']:.2f}"
         for name, rows in found.items()
-        if "captured style" in rows and "trained style" not in rows
+        if "the ten seconds" in rows and "trained style" not in rows
     )
     others = ", ".join(
         f"{short} {shares[row]:.2f}"
