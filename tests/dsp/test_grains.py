@@ -70,6 +70,18 @@ def test_it_goes_on_longer_than_the_recording_without_a_seam() -> None:
     assert steps.max() < 1.5 * np.quantile(steps, 0.999)
 
 
+def test_what_moves_in_the_recording_goes_on_moving_when_it_is_over() -> None:
+    time = np.arange(round(0.8 * RATE)) / RATE
+    fifth = 0.1 * (1.0 + np.sin(2 * np.pi * 6.0 * time)) * np.sin(2 * np.pi * 1100.0 * time)
+    found = marks.find_marks(
+        np.concatenate([tone(220.0, 0.8, partials=4) + fifth, silence(0.1)]).astype(np.float32), RATE
+    )
+    played, _ = play(pure(220.0, 4.0), found)
+    parts = np.array_split(played[2 * RATE :], 40)  # 50 ms each
+    levels = [partials(part, 220.0, 5)[4] for part in parts]
+    assert max(levels) - min(levels) > 10.0
+
+
 def test_where_there_is_no_pitch_the_model_alone_is_heard() -> None:
     noise = (0.1 * np.random.default_rng(2).standard_normal(2 * RATE)).astype(np.float32)
     chord = np.sum([tone(pitch, 3.0) for pitch in (261.6, 311.1, 370.0, 440.0)], axis=0)
