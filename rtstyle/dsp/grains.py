@@ -38,6 +38,7 @@ LONG: Final = 0.6  # seconds from which a note of the recording is as good as a 
 WORTH: Final = 2.5 / 12.0  # octaves of distance for which that second of length makes up, per second
 NEAR: Final = 1.0 / 12.0  # octaves from the nearest note within which another one may be played in its turn
 HOLD: Final = 0.04  # seconds in which a gate that shuts fades
+FADE_MS: Final = 10.0  # time constant of the share
 OPEN: Final = 0.67  # of the gate, from which the model is not wanted
 CLOSE_MS, OPEN_MS, QUIET_MS = (
     3.0,
@@ -64,8 +65,9 @@ FAINT: Final = 1e-7  # mean square: silence
     TOP,  # loudest power of the last second
     NOW,  # place in the rings
     HELD,  # gate of late
-) = range(15)
-SIZE: Final = 15
+    HEARD,  # share of the recording, on its way
+) = range(16)
+SIZE: Final = 16
 SUM, SHARE = range(2)  # rows of the rings
 
 
@@ -182,8 +184,10 @@ def play(
     """
     hop = played.size
     now = int(state[NOW])
+    state[HEARD] += (share - state[HEARD]) * (1.0 - np.exp(-1000.0 * hop / (FADE_MS * sample_rate)))
+    heard = state[HEARD] if count > 0 else 0.0
     pulses = excitation.fired(excited)
-    for k in range(pulses.shape[0] if count > 0 and share > 0.0 else 0):
+    for k in range(pulses.shape[0] if heard > 1e-6 else 0):
         at, period = pulses[k, excitation.AT], pulses[k, excitation.PERIOD_NOW]
         power = pulses[k, excitation.POWER_NOW]
         span = moved = state[SINCE] + at
@@ -208,7 +212,7 @@ def play(
         state[LOUDEST] = max(power, state[LOUDEST]) if fall < 0.0 else power
         level = np.sqrt(state[LOUDEST] * min(period * speed / mark[marks.PERIOD], 1.0)) / mark[marks.LEVEL]
         state[HELD] = max(pulses[k, excitation.GATE_NOW], state[HELD] * np.exp(-span / (HOLD * sample_rate)))
-        level *= share * state[HELD] * 10.0 ** (0.05 * fall * state[AGE] / sample_rate)
+        level *= heard * state[HELD] * 10.0 ** (0.05 * fall * state[AGE] / sample_rate)
         start = max(at + latency - period, at)  # so that its middle is as late as the model, if that is late enough
         _add(rings[SUM], now, max(start, 0.0), audio, mark[marks.PLACE], mark[marks.PERIOD], speed, level)
     state[SINCE] += hop
@@ -222,7 +226,7 @@ def play(
         slow = CLOSE_MS
     state[WANTED] += (wanted - state[WANTED]) * (1.0 - np.exp(-1000.0 * hop / (slow * sample_rate)))
     before = state[KEPT]
-    state[KEPT] = 1.0 - (share * (1.0 - state[WANTED]) if count > 0 else 0.0)
+    state[KEPT] = 1.0 - heard * (1.0 - state[WANTED])
     for n in range(hop):
         ahead = (now + latency + n) % RING
         rings[SHARE, ahead] = np.float32(before + (state[KEPT] - before) * (n + 1.0) / hop)

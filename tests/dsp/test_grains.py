@@ -11,20 +11,21 @@ RECORDING = marks.find_marks(np.concatenate([silence(0.1), tone(220.0, 0.8, part
 
 
 def play(
-    x: np.ndarray, found: marks.Marks = RECORDING, share: float = 1.0, latency: int = LATENCY
+    x: np.ndarray, found: marks.Marks = RECORDING, share: float | np.ndarray = 1.0, latency: int = LATENCY
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What the grains add to an input, and the share of the model beside them."""
+    """What the grains add to an input, and the share of the model beside them. share: one for all, or of each hop."""
     state, rings = grains.new_state()
     excited, table = excitation.new_state(), excitation.pulse_table()
     pulses, cues = np.zeros(HOP, np.float32), np.zeros(excitation.CUES, np.float32)
     x = x[: x.size // HOP * HOP]
     played, kept = np.empty_like(x), np.empty_like(x)
+    shares = np.broadcast_to(share, x.size // HOP)
     for start in range(0, x.size, HOP):
         now = slice(start, start + HOP)
         excitation.excite(excited, table, float(RATE), x[now], pulses, cues)
         grains.play(
             state, rings, found.audio, found.marks, found.notes, 0, len(found.notes), found.fall,
-            share, latency, float(RATE), excited, played[now], kept[now],
+            shares[start // HOP], latency, float(RATE), excited, played[now], kept[now],
         )  # fmt: skip
     return played, kept
 
@@ -103,6 +104,16 @@ def test_the_model_is_there_before_a_note_and_not_within_a_line() -> None:
 def test_at_no_share_nothing_is_played_and_the_model_is_untouched() -> None:
     played, kept = play(pure(220.0), share=0.0)
     assert not played.any() and (kept == 1.0).all()
+
+
+def test_a_change_of_style_is_no_step() -> None:
+    x = pure(330.0, 2.0)
+    turns = (np.arange(x.size // HOP) // 94) % 2.0  # to the recording and away from it, eight times a second
+    steady, _ = play(x)
+    played, kept = play(x, share=turns)
+    assert kept[RATE:].max() > 0.99 and kept[RATE:].min() < 0.01
+    assert np.abs(np.diff(kept)).max() < 1.0 / (0.005 * RATE), "over 5 ms at least"
+    assert np.abs(np.diff(played, 2)).max() < 1.2 * np.abs(np.diff(steady, 2)).max()
 
 
 def test_the_share_of_the_model_is_as_late_as_the_model() -> None:
