@@ -25,10 +25,11 @@ from rtstyle.dsp import excitation, marks
 from rtstyle.dsp.jit import kernel
 
 RING: Final = 8192  # samples ahead that are being added up; a grain is cut where it would be longer
-FASTEST: Final = (
-    2.0  # at which a grain is read: an octave up; beyond, more would be folded back at the Nyquist frequency
+FASTEST: Final = 2.0  # at which a grain is read: an octave up; beyond, too much would be folded back
+LEAP: Final = 0.7 / 12.0  # octaves from the pitch of late at which the input may play another note
+STEADY: Final = (
+    0.012  # seconds for which it has to, within half of that, since a period that is being found jumps about
 )
-LEAP: Final = 0.7 / 12.0  # octaves from the pitch of late at which the input plays another note
 LATELY: Final = 0.05  # seconds over which that pitch is averaged
 GAP: Final = 3.0  # periods without a pulse, after which the next one begins a note
 RISE: Final = 6.0  # ratio of the input's power to its lowest of late that begins a note
@@ -40,11 +41,7 @@ NEAR: Final = 1.0 / 12.0  # octaves from the nearest note within which another o
 HOLD: Final = 0.04  # seconds in which a gate that shuts fades
 FADE_MS: Final = 10.0  # time constant of the share
 OPEN: Final = 0.67  # of the gate, from which the model is not wanted
-CLOSE_MS, OPEN_MS, QUIET_MS = (
-    3.0,
-    300.0,
-    20.0,
-)  # time constants: model unwanted; wanted again; the same where the input is silent
+CLOSE_MS, OPEN_MS, QUIET_MS = 3.0, 300.0, 20.0  # time constants: unwanted; wanted again; that where the input is silent
 SILENT: Final = 1e-3  # of the loudest power of the last second, or
 FAINT: Final = 1e-7  # mean square: silence
 
@@ -66,8 +63,10 @@ FAINT: Final = 1e-7  # mean square: silence
     NOW,  # place in the rings
     HELD,  # gate of late
     HEARD,  # share of the recording, on its way
-) = range(16)
-SIZE: Final = 16
+    LATEST,  # period of the last grain
+    ASTRAY,  # samples since the pitch left that of late
+) = range(18)
+SIZE: Final = 18
 SUM, SHARE = range(2)  # rows of the rings
 
 
@@ -196,7 +195,11 @@ def play(
         state[LOWEST] = min(state[LOWEST] * np.exp(np.log(RISE) * span / (FORGET * sample_rate)), power)
         began = state[NOTE] < first or state[NOTE] >= first + count or span > GAP * period
         began = began or (power > RISE * state[LOWEST] and state[AGE] > SETTLED * sample_rate)
-        if began or abs(np.log2(period / state[PITCH])) > LEAP:
+        steady = not began and abs(np.log2(period / state[LATEST])) < 0.5 * LEAP
+        away = not began and abs(np.log2(period / state[PITCH])) > LEAP
+        state[LATEST] = period
+        state[ASTRAY] = state[ASTRAY] + span if away and steady else 0.0
+        if began or state[ASTRAY] > STEADY * sample_rate:
             again = began or fall < 0.0
             note = _choose(state, notes, first, count, period, again)
             if again or note != state[NOTE]:
@@ -204,8 +207,9 @@ def play(
                 state[PLACE], state[WAY] = marked[int(state[MARK]), marks.PLACE], 1.0
                 state[AGE] = state[LOUDEST] = 0.0
                 moved = 0.0
-            state[NOTE], state[PITCH], state[LOWEST] = note, period, power
-        state[PITCH] *= (period / state[PITCH]) ** min(span / (LATELY * sample_rate), 1.0)
+            state[NOTE], state[PITCH], state[LOWEST], state[ASTRAY] = note, period, power, 0.0
+        elif not away:
+            state[PITCH] *= (period / state[PITCH]) ** min(span / (LATELY * sample_rate), 1.0)
         _move(state, marked, notes[int(state[NOTE])], moved)
         mark = marked[int(state[MARK])]
         speed = min(mark[marks.PERIOD] / period, FASTEST)

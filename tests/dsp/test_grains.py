@@ -131,6 +131,25 @@ def test_a_struck_recording_falls_while_the_player_holds() -> None:
     assert after > 4.0 * before, "another pitch is another stroke"
 
 
+@pytest.mark.parametrize("swell", [0.02, 0.1, 0.3])
+def test_a_swell_is_one_stroke_and_a_second_one_two(swell: float) -> None:
+    struck = marks.find_marks(np.concatenate([tone(220.0, 0.6, -40.0), tone(262.0, 0.6, -40.0), silence(0.1)]), RATE)
+    once = pure(220.0, 0.9, 1.0) * np.minimum(1.0, 1e-3 + np.arange(round(0.9 * RATE)) / (swell * RATE)).astype(
+        np.float32
+    )
+
+    def strokes(x: np.ndarray) -> int:
+        """How often the note begins: the level rises by 4 dB within 20 ms, and did not in the 60 ms before."""
+        level = np.array([np.std(part) for part in np.array_split(play(x, struck)[0], round(x.size / RATE * 50))])
+        level /= np.maximum(1e-9, np.array([np.std(part) for part in np.array_split(x, level.size)]))
+        rises = np.flatnonzero(level[1:] > 1.6 * level[:-1])
+        return 1 + int((np.diff(rises) > 3).sum()) if rises.size else 0
+
+    again = np.concatenate([0.1 * once[: RATE // 20], once[RATE // 2 :]])
+    assert strokes(once) == 1
+    assert strokes(np.concatenate([once[: RATE // 2], again])) == 2
+
+
 def test_the_nearest_note_is_played() -> None:
     two = marks.find_marks(
         np.concatenate([tone(220.0, 0.7, partials=2), tone(880.0, 0.7, partials=12), silence(0.1)]), RATE
