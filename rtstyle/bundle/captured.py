@@ -63,11 +63,11 @@ class CapturedStyle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def save_captured(
     model: str, style: CapturedStyle, sound: NDArray[np.float32] | None = None, sample_rate: int = 48_000
 ) -> CapturedStyle:
-    """Write one style for the bundle named `model`, replacing one of the same id. `[control]`
+    """Write one style for the bundle named `model`, replacing one of the same id in one step. `[control]`
 
     sound: the recording whose periods are played, mono float32 at `sample_rate` Hz, if any, of which the first
-    MAX_SOUND_SECONDS are kept. Returns the style as it was
-    written, with the hash of its sound. Raises BundleError where it cannot be written.
+    MAX_SOUND_SECONDS are kept. Returns the style as it was written, with the hash of its sound. Raises BundleError where it
+    cannot be written.
     """
     folder = paths.user_styles(model)
     kept = b""
@@ -83,15 +83,25 @@ def save_captured(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if kept:
-            _replace(folder / f"{style.id}.npz", kept)
+            _replace(_sound_file(folder, style), kept)
         _replace(folder / f"{style.id}.toml", tomli_w.dumps(table).encode())
-        if not kept:
-            (folder / f"{style.id}.npz").unlink(missing_ok=True)
+        _forget_sounds(folder, style.id, _sound_file(folder, style))
     except OSError as error:
         raise BundleError(
             f"The style cannot be saved in {folder} ({error.strerror}); make it writable or set RTSTYLE_HOME."
         ) from error
     return style
+
+
+def _sound_file(folder: Path, style: CapturedStyle) -> Path:
+    """Where a style's recording lies: under a name of its own, so that the style is the old one until its TOML is written."""
+    return folder / f"{style.id}.{style.sound[:16]}.npz"
+
+
+def _forget_sounds(folder: Path, id: str, but: Path | None = None) -> None:
+    for file in folder.glob(f"{id}.*.npz"):
+        if file != but:
+            file.unlink(missing_ok=True)
 
 
 def _replace(file: Path, content: bytes) -> None:
@@ -119,7 +129,7 @@ def load_captured(
         try:
             style = _read(file, encoder, channels)
             if style.sound:
-                sounds[style.id] = _read_sound(file.with_suffix(".npz"), style.sound, sample_rate)
+                sounds[style.id] = _read_sound(_sound_file(folder, style), style.sound, sample_rate)
             styles.append(style)
         except BundleError as error:
             notes.append(str(error))
@@ -177,7 +187,7 @@ def delete_captured(model: str, id: str) -> None:
         raise BundleError(f"No style '{id}' was captured for '{model}'; {did_you_mean(id, known)}")
     try:
         (folder / f"{id}.toml").unlink()
-        (folder / f"{id}.npz").unlink(missing_ok=True)
+        _forget_sounds(folder, id)
     except OSError as error:
         raise BundleError(
             f"{folder / id}.toml cannot be deleted ({error.strerror}); make its folder writable."

@@ -63,8 +63,9 @@ def find_marks(audio: NDArray[np.float32], sample_rate: int) -> Marks:
     x = np.ascontiguousarray(audio, dtype=np.float32)
     found = np.zeros((x.size // HOP * excitation.MOST_FIRED, 2))
     found = found[: _track(x, float(sample_rate), excitation.new_state(), excitation.pulse_table(), found)]
-    place, period, sure = _agreed(found, x, sample_rate)
+    place, period = found[:, 0], found[:, 1]
     energy = np.concatenate([[0.0], np.cumsum(np.square(x, dtype=np.float64))])
+    sure = _sure(place, period, energy, sample_rate)
     sounds: list[NDArray[np.float32]] = []
     marks: list[NDArray[np.float64]] = []
     notes: list[tuple[float, ...]] = []
@@ -118,17 +119,15 @@ def _track(x: Any, sample_rate: Any, state: Any, table: Any, found: Any) -> Any:
     return count
 
 
-def _agreed(
-    found: NDArray[np.float64], x: NDArray[np.float32], sample_rate: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    """Places, periods, and which of them are marks: with a pitch, loud enough, and not at the recording's ends."""
-    place, period = found[:, 0], found[:, 1]
-    energy = np.concatenate([[0.0], np.cumsum(np.square(x, dtype=np.float64))])
-    everywhere = np.arange(0, x.size, sample_rate // 100, dtype=np.float64)
-    loud = np.percentile(_power(energy, everywhere, np.full(everywhere.size, sample_rate / 40)), 97) if x.size else 0.0
+def _sure(
+    place: NDArray[np.float64], period: NDArray[np.float64], energy: NDArray[np.float64], sample_rate: int
+) -> NDArray[np.bool_]:
+    """Which pulses are marks: with a pitch, loud enough, and not at the recording's ends. energy: running sum of the squares."""
+    everywhere = np.arange(0, energy.size, sample_rate // 100, dtype=np.float64)
+    loud = np.percentile(_power(energy, everywhere, np.full(everywhere.size, sample_rate / 40)), 97)
     margin = 2.0 * period + 2.0
-    sure = (period > 0.0) & (place > margin) & (place < x.size - margin)
-    return place, period, sure & (_power(energy, place, np.maximum(period, 1.0)) > LOUD_ENOUGH * loud)
+    sure = (period > 0.0) & (place > margin) & (place < energy.size - 1 - margin)
+    return np.asarray(sure & (_power(energy, place, np.maximum(period, 1.0)) > LOUD_ENOUGH * loud))
 
 
 def _power(energy: NDArray[np.float64], centre: NDArray[np.float64], half: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -151,22 +150,16 @@ def _rows(
     rows = []
     first = 0
     for k in range(place.size + 1):
-        goes_on = k > first and k < place.size and sure[first] and sure[k]
-        if goes_on:
+        if k > first and k < place.size and sure[first] and sure[k]:
             own = np.median(period[max(first, k - RECENT) : k])
-            goes_on = (
-                abs(place[k] - place[k - 1] - period[k]) < 0.5 * period[k] and abs(np.log2(period[k] / own)) < LEAP
-            )
-            goes_on = goes_on and not (risen[k] and place[k] - place[first] > SETTLED * sample_rate)
-        if not goes_on:
-            last = (
-                first + int(np.searchsorted(place[first:k], place[k - 1] - RELEASE * sample_rate))
-                if k > first
-                else first
-            )
-            if last > first and sure[first] and place[last - 1] - place[first] > SHORTEST * sample_rate:
-                rows.append((first, last))
-            first = k
+            next_one = abs(place[k] - place[k - 1] - period[k]) < 0.5 * period[k]
+            again = risen[k] and place[k] - place[first] > SETTLED * sample_rate
+            if next_one and abs(np.log2(period[k] / own)) < LEAP and not again:
+                continue
+        last = int(np.searchsorted(place[:k], place[k - 1] - RELEASE * sample_rate)) if k > 0 else 0
+        if last > first and sure[first] and place[last - 1] - place[first] > SHORTEST * sample_rate:
+            rows.append((first, last))
+        first = k
     return rows
 
 

@@ -311,6 +311,7 @@ def test_a_captured_style_keeps_its_recording_and_takes_it_along(folder: Path) -
     assert np.array_equal(bundle.sounds["mine"], sound())
     save_captured("network", captured(folder))
     assert not load_bundle(folder).sounds, "replaced by one that keeps none"
+    assert len(list(paths.user_styles("network").iterdir())) == 2
     save_captured("network", captured(folder), sound(), SAMPLE_RATE)
     delete_captured("network", "mine")
     assert sorted(file.name for file in paths.user_styles("network").iterdir()) == ["plain.toml"]
@@ -326,7 +327,7 @@ def test_a_recording_that_is_not_what_was_kept_is_noted_and_its_style_passed_ove
     save_captured("network", captured(folder), sound(), SAMPLE_RATE)
     save_captured("network", captured(folder, "good"), sound(), SAMPLE_RATE)
     place = paths.user_styles("network")
-    npz, toml = place / "mine.npz", place / "mine.toml"
+    (npz,), toml = place.glob("mine.*.npz"), place / "mine.toml"
     before = hashlib.sha256(npz.read_bytes()).hexdigest()
     rate = np.array([SAMPLE_RATE])
     other = {
@@ -341,10 +342,12 @@ def test_a_recording_that_is_not_what_was_kept_is_noted_and_its_style_passed_ove
     if what != "missing":
         npz.write_bytes(other[what])
     if what in ("text", "rate", "stereo", "nan"):  # its hash says what it is; what it is will not do
-        toml.write_text(toml.read_text().replace(before, hashlib.sha256(other[what]).hexdigest()))
+        after = hashlib.sha256(other[what]).hexdigest()
+        toml.write_text(toml.read_text().replace(before, after))
+        npz.rename(place / f"mine.{after[:16]}.npz")
     bundle = load_bundle(folder)
     assert [style.id for style in bundle.styles[3:]] == ["good"] and list(bundle.sounds) == ["good"]
-    assert len(bundle.notes) == 1 and "mine.npz" in bundle.notes[0]
+    assert len(bundle.notes) == 1 and "mine." in bundle.notes[0] and ".npz" in bundle.notes[0]
 
 
 def test_the_favourite_plays_where_no_model_is_named_and_else_the_first(tmp_path, monkeypatch):
