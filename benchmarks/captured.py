@@ -5,22 +5,25 @@
 The ten seconds are those of `rtstyle evaluate`, of every trained instrument and of one of each family outside, from
 recordings that training left out where there are any. One clip of each other instrument is played in the style captured from
 them, as the model chooses (what it leans on, or the recording's own periods) and with `--like none`, the recording alone. What
-a sampler makes of the notes of the ten seconds, which knows what is played before it is heard, is judged on the same lines.
+a sampler makes of the notes of the ten seconds, which knows what is played before it is heard, is judged on the same lines. And
+what a block of 128 takes with the recording and without it, in turns, processor time.
 """
 
 import argparse
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure import record
+from benchmarks.measure import interleave, record
 from benchmarks.same_notes import play, take_down
 from rtstyle.bundle import find_bundle, load_bundle
 from rtstyle.bundle.captured import NONE
 from rtstyle.corpus.library import make_library
 from rtstyle.lab.evaluate import captures, content, inputs
 from rtstyle.lab.evaluate.bootstrap import figure
-from rtstyle.lab.evaluate.bundle_run import FILE_BLOCK, BundleRun
+from rtstyle.lab.evaluate.bundle_run import BLOCK, FILE_BLOCK, BundleRun
 from rtstyle.lab.evaluate.clips import INSTRUMENTS, RATE, find_clips
 from rtstyle.lab.evaluate.judge import Judge, Verdict, load_judge
 from rtstyle.lab.evaluate.judge_material import FAMILIES
@@ -50,6 +53,22 @@ def play_notes(example: inputs.Input, heard: Lines, judge: Judge) -> list[captur
     return table
 
 
+def cost(run: BundleRun, line: inputs.Input) -> dict[str, float]:
+    """Median share of a block that the chain takes with the recordings of a bundle's styles, and without them, on one line."""
+    runs = {"recording": BundleRun(run.bundle), "without": BundleRun(replace(run.bundle, sounds={}))}
+    blocks = line.audio[: line.audio.size // BLOCK * BLOCK].reshape(-1, BLOCK)
+    places = dict.fromkeys(runs, 0)
+
+    def job(name: str) -> None:
+        runs[name].engine.process(blocks[places[name] % len(blocks)])
+        places[name] += 1
+
+    taken = interleave({name: lambda name=name: job(name) for name in runs}, 6.0, clock=time.thread_time)
+    for one in runs.values():
+        one.close()
+    return {name: round(float(np.median(times)) * RATE / BLOCK, 4) for name, times in taken.items()}
+
+
 def main() -> None:
     """Capture every ten seconds, judge, and record one line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -70,7 +89,7 @@ def main() -> None:
         examples = [one for one in examples if one.instrument in arguments.only]
     kept: dict[str, list[float]] = {name: [] for name in KEPT}
 
-    table = []
+    table, taken = [], {}
     for example in examples:
         said = captures.convert([example], heard, run.captured, judge)
         alone = run.captured(example.audio, like=NONE)
@@ -84,6 +103,8 @@ def main() -> None:
                 heard_as = judge(played, RATE)
                 figures = heard_as.share(target, verdict.audible), heard_as.probability(target, verdict.audible)
                 said.append(captures.Heard(example.instrument, target, ALONE, one.name, *figures))
+        if alone.bundle.sounds:
+            taken = cost(alone, next(one for one, _ in heard if not one.chords))
         alone.close()
         said += play_notes(example, heard, judge)
         if target in INSTRUMENTS:
@@ -115,6 +136,7 @@ def main() -> None:
     figures["kept"] = {
         name: figure(value for value in values if np.isfinite(value)).as_dict() for name, values in kept.items()
     }
+    figures["median_share_of_block"] = taken
     record("captured", figures, model=arguments.model, clips=len(heard), clip_seconds=SECONDS)
 
 

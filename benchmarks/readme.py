@@ -144,6 +144,8 @@ def _captured(where: Line, found: Line) -> list[tuple[str, str]]:
         for short, name in (("pitch", "pitch_accuracy"), ("onsets F1", "onset_f1"), ("loudness r", "loudness_r"))
     )
     value = f"{shares['captured style']:.2f} ({each}), {others}; of the player, by recordings alone: {kept}"
+    if taken := found.get("median_share_of_block"):
+        value += f"; a block takes {100 * taken['recording']:.1f} %, without a recording {100 * taken['without']:.1f} %"
     return [(what, value)]
 
 
