@@ -35,7 +35,7 @@ STRUCK: Final = 3.0  # ratio of powers, now and 30 ms ago, at which a note begin
 SETTLED: Final = 0.1  # seconds in which it cannot
 ATTACK: Final = 0.06  # seconds for which a note may have spoken before its first mark
 AUDIBLE: Final = 0.003  # of the power of the note's begin: where it speaks
-FADES: Final = -15.0  # dB per second: notes that fall faster are plucked or struck, and not held
+FADES: Final = (-90.0, -15.0)  # dB per second, what is plucked or struck: held notes fall slower, and faster when let go
 MEASURABLE: Final = 0.12  # seconds of a note whose fall is measured
 RUMBLE, PITCHED = 0.35, 0.7  # of a note's pitch: below the first nothing stays, from the second on all
 
@@ -97,7 +97,7 @@ def find_marks(audio: NDArray[np.float32], sample_rate: int) -> Marks:
         np.concatenate([np.zeros(0, np.float32), *sounds]),
         np.concatenate([np.zeros((0, 3)), *marks]),
         np.array(notes, np.float64).reshape(-1, 5),
-        fall if fall < FADES else 0.0,
+        fall if FADES[0] < fall < FADES[1] else 0.0,
     )
 
 

@@ -131,6 +131,15 @@ def test_a_struck_recording_falls_while_the_player_holds() -> None:
     assert after > 4.0 * before, "another pitch is another stroke"
 
 
+def test_a_held_note_is_never_silence() -> None:
+    """What a struck recording leaves of it when it has faded is the model's."""
+    struck = marks.find_marks(np.concatenate([tone(220.0, 0.6, -40.0), tone(262.0, 0.6, -40.0), silence(0.1)]), RATE)
+    played, kept = play(pure(220.0, 3.0), struck)
+    early, late = slice(RATE // 5, RATE // 4), slice(-RATE // 2, None)
+    assert kept[early].max() < 0.5 and kept[late].min() > 0.9
+    assert np.std(played[late]) < 0.01 * np.std(played[early]), "the recording itself has faded"
+
+
 @pytest.mark.parametrize("swell", [0.02, 0.1, 0.3])
 def test_a_swell_is_one_stroke_and_a_second_one_two(swell: float) -> None:
     struck = marks.find_marks(np.concatenate([tone(220.0, 0.6, -40.0), tone(262.0, 0.6, -40.0), silence(0.1)]), RATE)

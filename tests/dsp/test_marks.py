@@ -53,6 +53,13 @@ def test_struck_notes_say_how_fast_they_fall() -> None:
     assert marks.find_marks(np.concatenate(notes), RATE).fall == pytest.approx(-40.0, rel=0.1)
 
 
+def test_short_notes_that_are_let_go_are_held_ones() -> None:
+    """A trombone's staccato is silent a tenth of a second later: no string that is plucked falls so fast."""
+    notes = [part for pitch in (117.0, 147.0, 175.0) for part in (tone(pitch, 0.2, fall=-150.0), silence(0.1))]
+    found = marks.find_marks(np.concatenate(notes), RATE)
+    assert len(found.notes) == 3 and found.fall == 0.0
+
+
 def test_rumble_below_a_note_is_taken_out_and_the_note_left() -> None:
     clean = np.concatenate([tone(440.0, 1.0), silence(0.1)])
     hum = (0.1 * np.sin(2 * np.pi * 50.0 * np.arange(clean.size) / RATE)).astype(np.float32)
