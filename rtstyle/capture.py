@@ -44,7 +44,7 @@ MIN_SECONDS: Final = 3.0  # of a recording
 MIN_ACTIVE_SECONDS: Final = 1.0  # of sound in it
 MAX_SECONDS: Final = 600.0  # of a recording; what comes later is not listened to
 TONE_SECONDS: Final = 30.0  # of a recording that are played to hear how it comes out
-LOWEST_DB, HIGHEST_DB = -12.0, 6.0  # of a tone
+LOWEST_DB, HIGHEST_DB = -12.0, 9.0  # of a tone
 OWN: Final = 1.0 / 3.0  # of a captured style where it leans on a trained one
 MIN_NOTES_SECONDS: Final = 0.5  # of notes in a recording that is played itself
 
@@ -145,12 +145,14 @@ def measure_tone(bundle: Bundle, audio: NDArray[np.float32]) -> NDArray[np.float
     try:
         heard = audio[: int(TONE_SECONDS * bundle.sample_rate)]
         heard = heard[: heard.size // model.hop * model.hop]
-        played = tone.balance(model.step(heard, model.controls()), bundle.sample_rate)
+        power = tone.mean_power(model.step(heard, model.controls()))
     finally:
         model.close()
-    lacking = tone.balance(heard, bundle.sample_rate) - played
+    rate = bundle.sample_rate
+    played = tone.balance(power, rate)
+    lacking = tone.balance(tone.mean_power(heard), rate) - played
     lacking -= np.average(lacking, weights=10.0 ** (played / 10.0))  # the loudness stays
-    return tone.fit(np.clip(lacking, LOWEST_DB, HIGHEST_DB), bundle.sample_rate)
+    return tone.fit(power, np.clip(lacking, LOWEST_DB, HIGHEST_DB), rate)
 
 
 def lean_on(ids: Sequence[str], heard: NDArray[np.float64]) -> tuple[str, float]:

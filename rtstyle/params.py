@@ -24,7 +24,7 @@ from rtstyle.errors import ParameterError, did_you_mean
 from rtstyle.units import format_quantity, parse_quantity
 
 MAX_STYLES: Final = 32
-TONE_BANDS: Final = 8  # octaves from 125 Hz up in which a style may be louder or softer
+TONE_BANDS: Final = 15  # half octaves from 125 Hz up in which a style may be louder or softer
 PADS: Final = ("style.target", "style.pad_2", "style.pad_3", "style.pad_4")
 
 _ON: Final = ("on", "yes", "true", "1")

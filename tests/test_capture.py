@@ -196,18 +196,24 @@ def test_only_what_is_likelier_than_all_others_together_is_leant_on() -> None:
 def test_what_the_model_colours_is_taken_out_within_limits(home: Path) -> None:
     """A model that only colours: its tone, turned round, but never louder than HIGHEST_DB nor softer than LOWEST_DB."""
     identity = make_identity_bundle(home / "identity", "latent")
-    centres = np.array(tone.CENTRES_HZ)
+    flat = np.ones(tone.N_FFT // 2 + 1)
+    frequencies = np.arange(flat.size) * SAMPLE_RATE / tone.N_FFT
 
-    def taken_out(colour: list[float], audio: NDArray[np.float32]) -> NDArray[np.float64]:
-        own = tone.fit(np.array(colour), SAMPLE_RATE)
+    def taken_out(low: float, high: float) -> NDArray[np.float64]:
+        """Change of every band by the tone of a model that leaves white noise `low` dB below 2 kHz and `high` above 8 kHz."""
+        own = tone.fit(flat, np.interp(np.arange(tone.BANDS), [8, 12], [low, high]), SAMPLE_RATE)
         model = rewritten(identity, tone=np.tile(own, (len(identity.styles), 1)).astype(np.float32))
-        return tone.response_db(measure_tone(model, audio[:, 0]), SAMPLE_RATE, centres)
+        played = flat * 10.0 ** (0.1 * tone.response_db(own, SAMPLE_RATE, frequencies))
+        found = measure_tone(model, noise(4.0)[:, 0])
+        after = played * 10.0 ** (0.1 * tone.response_db(found, SAMPLE_RATE, frequencies))
+        level = 10.0 * np.log10(after.sum() / played.sum())
+        return tone.balance(after, SAMPLE_RATE) - tone.balance(played, SAMPLE_RATE) + level
 
-    little = [0.0, 2.4, 4.8, 2.4, 0.0, -2.4, -4.8, -4.8]
-    found = taken_out(little, noise(4.0))
-    assert (found - found[4])[:7] == pytest.approx(-np.array(little[:7]), abs=0.8)
-    assert taken_out([0.0] * 3 + [20.0] + [0.0] * 4, noise(4.0)).max() == pytest.approx(HIGHEST_DB, abs=0.2)
-    assert taken_out([0.0] * 5 + [20.0] * 3, tilted(False)).min() == pytest.approx(LOWEST_DB, abs=0.2)
+    little = taken_out(-2.0, 3.0)
+    assert little[2:8].mean() - little[12:].mean() == pytest.approx(5.0, abs=0.5)
+    assert taken_out(0.0, -24.0)[12:].max() == pytest.approx(HIGHEST_DB, abs=0.5)
+    assert taken_out(-24.0, 0.0)[2:8].max() == pytest.approx(HIGHEST_DB, abs=0.5)
+    assert taken_out(0.0, 24.0)[12:].min() > LOWEST_DB - 0.5
 
 
 def test_a_tone_stays_with_its_style_and_trained_ones_have_none(home: Path) -> None:
@@ -230,7 +236,7 @@ def test_a_style_that_was_kept_without_a_tone_has_none(home: Path) -> None:
     assert not again.notes and not again.tone.any()
 
 
-@pytest.mark.parametrize("gains", [[0.0] * 7, [0.0] * 9, [0.0] * 7 + [41.0], [0.0] * 7 + [float("nan")], "loud"])
+@pytest.mark.parametrize("gains", [[0.0] * 14, [0.0] * 16, [0.0] * 14 + [41.0], [0.0] * 14 + [float("nan")], "loud"])
 def test_a_tone_that_is_none_is_noted_and_passed_over(home: Path, gains: Any) -> None:
     bundle = make_network_bundle(home / "network")
     capture_style(bundle, record(home, noise(3.0)), "bad")

@@ -49,7 +49,7 @@ class CapturedStyle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: Annotated[float, msgspec.Meta(gt=0)]  # of active sound that the statistics come from
     mean: _Statistics
     std: _Statistics
-    tone: _Tone = NO_TONE  # gains in dB of peaking filters an octave apart, from 125 Hz up
+    tone: _Tone = NO_TONE  # gains in dB of peaking filters half an octave apart, from 125 Hz up
     like: str = NONE  # id of the trained style that it leans on
     likelihood: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0  # of that; 1 where the user said so
     sound: str = ""  # SHA-256 of the .npz beside it: the recording whose periods are played; none if empty

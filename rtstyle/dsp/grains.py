@@ -224,7 +224,9 @@ def play(
     power, gate = excited[excitation.POWER], excited[excitation.GATE]
     state[TOP] = max(power, state[TOP] * np.exp(-hop / sample_rate))
     held = max(gate, state[HELD] * np.exp(-state[SINCE] / (HOLD * sample_rate)))
-    left = 10.0 ** (0.05 * fall * (state[AGE] + state[SINCE]) / sample_rate)  # of a struck note: never silence for a held one
+    left = 10.0 ** (
+        0.05 * fall * (state[AGE] + state[SINCE]) / sample_rate
+    )  # of a struck note: never silence for a held one
     wanted = 1.0 - min(held / OPEN, 1.0) * left
     slow = QUIET_MS if power < max(SILENT * state[TOP], FAINT) else OPEN_MS
     if wanted < state[WANTED]:

@@ -35,7 +35,10 @@ STRUCK: Final = 3.0  # ratio of powers, now and 30 ms ago, at which a note begin
 SETTLED: Final = 0.1  # seconds in which it cannot
 ATTACK: Final = 0.06  # seconds for which a note may have spoken before its first mark
 AUDIBLE: Final = 0.003  # of the power of the note's begin: where it speaks
-FADES: Final = (-90.0, -15.0)  # dB per second, what is plucked or struck: held notes fall slower, and faster when let go
+FADES: Final = (
+    -90.0,
+    -15.0,
+)  # dB per second, what is plucked or struck: held notes fall slower, and faster when let go
 MEASURABLE: Final = 0.12  # seconds of a note whose fall is measured
 RUMBLE, PITCHED = 0.35, 0.7  # of a note's pitch: below the first nothing stays, from the second on all
 

@@ -1,11 +1,12 @@
-"""Tone: peaking filters an octave apart, for the balance of low and high that a style has and the networks miss.
+"""Tone: peaking filters half an octave apart, for the balance of low and high that a style has and the networks miss.
 
     H(z) = (1 + a A - 2 c z^-1 + (1 - a A) z^-2) / (1 + a / A - 2 c z^-1 + (1 - a / A) z^-2)
     A = 10^(gain / 40)        c = cos(w)        a = sin(w) / (2 Q)        w = 2 pi centre / rate
 
 one behind the other, of least phase, so that they delay nothing. With gains of 0 dB they change no bit.
 
-Source: R. Bristow-Johnson, "Cookbook formulae for audio EQ biquad filter coefficients", peaking EQ.
+Sources: R. Bristow-Johnson, "Cookbook formulae for audio EQ biquad filter coefficients", peaking EQ; the fit: D. Marquardt,
+"An algorithm for least-squares estimation of nonlinear parameters", SIAM J. Appl. Math. 11, 1963.
 """
 
 from typing import Any, Final
@@ -17,13 +18,17 @@ from rtstyle.dsp.jit import kernel
 from rtstyle.params import TONE_BANDS
 
 BANDS: Final = TONE_BANDS
-CENTRES_HZ: Final = tuple(125.0 * 2**octave for octave in range(BANDS))
-Q: Final = 1.0
+CENTRES_HZ: Final = tuple(125.0 * 2 ** (band / 2) for band in range(BANDS))
+Q: Final = 2.0
 HIGHEST: Final = 0.4  # of the sample rate: filters above it stay flat
 N_FFT: Final = 4096
 AUDIBLE: Final = 1e-4  # of the loudest frame's power, 40 dB below
 LEAST: Final = 1e-7  # share of the power that counts in a band: what is below is as good as none
-SWEEPS: Final = 8  # of Newton's method; the response in dB is nearly linear in the gains
+SWEEPS: Final = 40  # of the fit
+STIFFNESS: Final = (
+    0.02  # dB^2 of error for which a gain of 1 dB is worth having: keeps neighbours from working against each other
+)
+MOST_DB: Final = 24.0  # of a fitted gain
 
 # Columns of the coefficients, float64[BANDS, 5].
 B0, B1, B2, A1, A2 = range(5)
@@ -114,30 +119,67 @@ def response_db(
     return total
 
 
-def fit(levels: NDArray[np.float64], sample_rate: float) -> NDArray[np.float64]:
-    """Gains in dB with which the response has `levels` dB at the centres, float (BANDS,) each. `[control]`
+def fit(power: NDArray[np.float64], change: NDArray[np.float64], sample_rate: float) -> NDArray[np.float64]:
+    """Gains in dB with which the bands of a sound change by `change` dB, as far as they can, float (BANDS,) each. `[control]`
 
-    Bands that a sample rate has not get 0.
+    power: of the sound, from `mean_power`. Where a spectrum is steep, its own slope and the filters' are both felt, so that what
+    counts is the power in the whole band. Bands that a sample rate has not get 0.
     """
     there = HIGHEST * sample_rate >= _CENTRES
-    centres, gains = _CENTRES[there], np.zeros(BANDS)
-    steps = np.eye(BANDS)[there]
-    slopes = np.linalg.inv(np.stack([response_db(step, sample_rate, centres) for step in steps], axis=1))
+    frequencies = np.arange(power.size) * sample_rate / N_FFT
+    power, band = power + 1e-30, _band(power.size, sample_rate)
+    single = np.stack([response_db(step, sample_rate, frequencies) for step in np.eye(BANDS)[there]])  # 1 dB of each
+    before = _in_bands(power, band)[there]
+
+    def play(gains: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+        """The power behind the filters, what is still lacking in dB, and the cost of that."""
+        now = power * 10.0 ** (0.1 * response_db(gains, sample_rate, frequencies))
+        lacking = change[there] - 10.0 * np.log10(_in_bands(now, band)[there] / before)
+        return now, lacking, float(np.sum(lacking**2) + STIFFNESS * np.sum(gains**2))
+
+    gains, damping = np.zeros(BANDS), 0.1
+    now, lacking, cost = play(gains)
     for _ in range(SWEEPS):
-        gains[there] += slopes @ (levels[there] - response_db(gains, sample_rate, centres))
+        slopes = np.stack([_in_bands(now * row, band) for row in single], axis=1)[there]
+        slopes /= _in_bands(now, band)[there, None]
+        step = np.zeros(BANDS)
+        step[there] = np.linalg.solve(
+            slopes.T @ slopes + (STIFFNESS + damping) * np.eye(len(slopes)),
+            slopes.T @ lacking - STIFFNESS * gains[there],
+        )
+        tried = np.clip(gains + step, -MOST_DB, MOST_DB)
+        found = play(tried)
+        if found[2] < cost:
+            gains, (now, lacking, cost), damping = tried, found, 0.3 * damping
+        else:
+            damping = 4.0 * damping + 1e-3
     return gains
 
 
-def balance(audio: NDArray[np.float32], sample_rate: float) -> NDArray[np.float64]:
-    """Power in the octaves around the centres, in dB of all of it, float (BANDS,), averaged over audible frames. `[control]`
-
-    audio: mono. Nothing but silence: every band at the least.
-    """
+def mean_power(audio: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Power over frequency, float (N_FFT // 2 + 1,), averaged over the audible frames of a mono sound. `[control]`"""
     padded = np.pad(audio, (0, max(0, N_FFT - audio.size)))
     frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[:: N_FFT // 2]
     power = np.abs(np.fft.rfft(frames * np.hanning(N_FFT))) ** 2
     whole = power.sum(axis=1)
-    mean = power[whole >= AUDIBLE * whole.max()].mean(axis=0)
-    octaves = np.log2(np.maximum(np.arange(mean.size) * sample_rate / N_FFT, 1.0) / CENTRES_HZ[0])
-    bands = np.bincount(np.clip(np.round(octaves), -1, BANDS).astype(int) + 1, mean, BANDS + 2)[1:-1]
-    return np.asarray(10.0 * np.log10(bands / max(mean.sum(), 1e-20) + LEAST))
+    return np.asarray(power[whole >= AUDIBLE * whole.max()].mean(axis=0))
+
+
+def balance(power: NDArray[np.float64], sample_rate: float) -> NDArray[np.float64]:
+    """What lies in the bands around the centres, in dB of all, float (BANDS,); of silence, every band the least. `[control]`
+
+    power: from `mean_power`.
+    """
+    share = _in_bands(power, _band(power.size, sample_rate)) / max(power.sum(), 1e-20)
+    return np.asarray(10.0 * np.log10(share + LEAST))
+
+
+def _band(bins: int, sample_rate: float) -> NDArray[np.int64]:
+    """The band of every bin, from 1 on; 0 below all and BANDS + 1 above."""
+    octaves = np.log2(np.maximum(np.arange(bins) * sample_rate / N_FFT, 1.0) / CENTRES_HZ[0])
+    return np.clip(np.round(2.0 * octaves), -1, BANDS).astype(np.int64) + 1
+
+
+def _in_bands(power: NDArray[np.float64], band: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Sums of the bins of every band, (BANDS,)."""
+    return np.asarray(np.bincount(band, power, BANDS + 2)[1:-1])
