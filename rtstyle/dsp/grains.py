@@ -16,7 +16,7 @@ diphones", Speech Communication 9, 1990; here the grains are read faster or slow
 keep their harmonics' levels as a sampler's do, and beyond that keep their formants.
 """
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +70,19 @@ SIZE: Final = 18
 SUM, SHARE = range(2)  # rows of the rings
 
 
+class Recording(NamedTuple):
+    """What is played, for compiled code: audio, marks and notes of `marks.Marks`, of which `count` notes from `first` on are its
+    own, and how fast they fall in dB per second.
+    """
+
+    audio: Any
+    marks: Any
+    notes: Any
+    first: Any
+    count: Any
+    fall: Any
+
+
 def new_state() -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     """State and rings, float64[SIZE] and float32[2, RING], of one stream, ready to run. `[control]`"""
     state, rings = np.zeros(SIZE), np.zeros((2, RING), np.float32)
@@ -95,8 +108,9 @@ def _cost(note: Any, wanted: Any) -> Any:
 
 
 @kernel
-def _choose(state: Any, notes: Any, first: Any, count: Any, period: Any, again: Any) -> Any:
+def _choose(state: Any, recording: Any, period: Any, again: Any) -> Any:
     """Number of the note for a period: the one that plays if it will do and need not begin `again`, else the next in turn."""
+    notes, first, count = recording.notes, recording.first, recording.count
     wanted = np.log2(period)
     least = np.inf
     for k in range(first, first + count):
@@ -161,12 +175,7 @@ def _add(ring: Any, now: Any, start: Any, audio: Any, mark: Any, period: Any, sp
 def play(
     state: Any,
     rings: Any,
-    audio: Any,
-    marked: Any,
-    notes: Any,
-    first: Any,
-    count: Any,
-    fall: Any,
+    recording: Any,
     share: Any,
     latency: Any,
     sample_rate: Any,
@@ -176,11 +185,12 @@ def play(
 ) -> None:
     """Play one hop. `[audio]` Latency: `latency` samples, that of the model whose sound it is added to.
 
-    state, rings: from `new_state`. audio: float32, the recording. marked, notes: of `marks.Marks`, of which the notes `first` to
-    `first + count - 1` are played. fall: of the same. share: 0..1, how far the recording is heard at all. sample_rate in Hz.
-    excited: state of `excitation.excite` after the same hop. played: float32[hop], overwritten. kept: float32[hop],
-    overwritten: the share of the model's sound beside it.
+    state, rings: from `new_state`. recording: a Recording. share: 0..1, how far it is heard at all. sample_rate in Hz. excited:
+    state of `excitation.excite` after the same hop. played: float32[hop], overwritten. kept: float32[hop], overwritten: the
+    share of the model's sound beside it.
     """
+    marked, notes, fall = recording.marks, recording.notes, recording.fall
+    first, count = recording.first, recording.count
     hop = played.size
     now = int(state[NOW])
     state[HEARD] += (share - state[HEARD]) * (1.0 - np.exp(-1000.0 * hop / (FADE_MS * sample_rate)))
@@ -201,7 +211,7 @@ def play(
         state[ASTRAY] = state[ASTRAY] + span if away and steady else 0.0
         if began or state[ASTRAY] > STEADY * sample_rate:
             again = began or fall < 0.0
-            note = _choose(state, notes, first, count, period, again)
+            note = _choose(state, recording, period, again)
             if again or note != state[NOTE]:
                 state[MARK] = notes[note, marks.FIRST if again else marks.BODY]
                 state[PLACE], state[WAY] = marked[int(state[MARK]), marks.PLACE], 1.0
@@ -218,7 +228,7 @@ def play(
         state[HELD] = max(pulses[k, excitation.GATE_NOW], state[HELD] * np.exp(-span / (HOLD * sample_rate)))
         level *= heard * state[HELD] * 10.0 ** (0.05 * fall * state[AGE] / sample_rate)
         start = max(at + latency - period, at)  # so that its middle is as late as the model, if that is late enough
-        _add(rings[SUM], now, max(start, 0.0), audio, mark[marks.PLACE], mark[marks.PERIOD], speed, level)
+        _add(rings[SUM], now, max(start, 0.0), recording.audio, mark[marks.PLACE], mark[marks.PERIOD], speed, level)
     state[SINCE] += hop
 
     power, gate = excited[excitation.POWER], excited[excitation.GATE]

@@ -65,15 +65,18 @@ def play_recorded(table: Any, h: int, excited: Any) -> None:
     """Play hop `h` of a call. `[audio]` excited: state of `excitation.excite` after that hop."""
     hop, voice = table[at.HOP], table[at.VOICE]
     span = carray(int64_at(table[at.NOTES_OF]), (table[at.STYLES], 2))[voice]
-    grains.play(
-        carray(float64_at(table[at.GRAINS]), (grains.SIZE,)),
-        carray(float32_at(table[at.RINGS]), (2, grains.RING)),
+    recording = grains.Recording(
         carray(float32_at(table[at.SOUND]), (table[at.SOUND_SIZE],)),
         carray(float64_at(table[at.MARKS]), (table[at.MARK_COUNT], 3)),
         carray(float64_at(table[at.NOTES]), (table[at.NOTE_COUNT], 5)),
         span[0],
         span[1],
         carray(float64_at(table[at.FALLS]), (table[at.STYLES],))[voice],
+    )
+    grains.play(
+        carray(float64_at(table[at.GRAINS]), (grains.SIZE,)),
+        carray(float32_at(table[at.RINGS]), (2, grains.RING)),
+        recording,
         carray(float64_at(table[at.VOICE_SHARE]), (1,))[0],
         table[at.DELAY_OF_ALL],
         np.float64(table[at.SAMPLE_RATE]),

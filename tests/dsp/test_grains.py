@@ -14,6 +14,7 @@ def play(
     x: np.ndarray, found: marks.Marks = RECORDING, share: float | np.ndarray = 1.0, latency: int = LATENCY
 ) -> tuple[np.ndarray, np.ndarray]:
     """What the grains add to an input, and the share of the model beside them. share: one for all, or of each hop."""
+    recording = grains.Recording(found.audio, found.marks, found.notes, 0, len(found.notes), found.fall)
     state, rings = grains.new_state()
     excited, table = excitation.new_state(), excitation.pulse_table()
     pulses, cues = np.zeros(HOP, np.float32), np.zeros(excitation.CUES, np.float32)
@@ -24,9 +25,8 @@ def play(
         now = slice(start, start + HOP)
         excitation.excite(excited, table, float(RATE), x[now], pulses, cues)
         grains.play(
-            state, rings, found.audio, found.marks, found.notes, 0, len(found.notes), found.fall,
-            shares[start // HOP], latency, float(RATE), excited, played[now], kept[now],
-        )  # fmt: skip
+            state, rings, recording, shares[start // HOP], latency, float(RATE), excited, played[now], kept[now]
+        )
     return played, kept
 
 
