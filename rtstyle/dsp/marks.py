@@ -40,6 +40,7 @@ FADES: Final = (
     -15.0,
 )  # dB per second, what is plucked or struck: held notes fall slower, and faster when let go
 MEASURABLE: Final = 0.12  # seconds of a note whose fall is measured
+SUSTAINED: Final = 0.4  # of the level of a held note's loudest moment: what is below at its end is not played
 RUMBLE, PITCHED = 0.35, 0.7  # of a note's pitch: below the first nothing stays, from the second on all
 
 
@@ -96,12 +97,11 @@ def find_marks(audio: NDArray[np.float32], sample_rate: int) -> Marks:
         if seconds > MEASURABLE:
             falls.append((float(np.polyfit(own / sample_rate, 20.0 * np.log10(level), 1)[0]), seconds))
     fall = _weighted_median(falls)
-    return Marks(
-        np.concatenate([np.zeros(0, np.float32), *sounds]),
-        np.concatenate([np.zeros((0, 3)), *marks]),
-        np.array(notes, np.float64).reshape(-1, 5),
-        fall if FADES[0] < fall < FADES[1] else 0.0,
-    )
+    struck = FADES[0] < fall < FADES[1]
+    marked, noted = np.concatenate([np.zeros((0, 3)), *marks]), np.array(notes, np.float64).reshape(-1, 5)
+    if not struck:
+        _leave_fades(marked, noted, sample_rate)
+    return Marks(np.concatenate([np.zeros(0, np.float32), *sounds]), marked, noted, fall if struck else 0.0)
 
 
 @kernel
@@ -189,6 +189,15 @@ def _cut(
     )
     spectrum *= 0.5 - 0.5 * np.cos(np.pi * octave)
     return np.fft.irfft(spectrum)[: part.size].astype(np.float32), start
+
+
+def _leave_fades(marked: NDArray[np.float64], notes: NDArray[np.float64], sample_rate: int) -> None:
+    """End notes where they begin to fade away: played forth and back, a diminuendo would be one swell after the other."""
+    for note in notes:
+        body = marked[int(note[BODY]) : int(note[LAST]) + 1]
+        loud = np.flatnonzero(body[:, LEVEL] >= SUSTAINED * body[:, LEVEL].max())
+        note[LAST] = note[BODY] + loud[-1]
+        note[SECONDS] = (body[loud[-1], PLACE] - body[0, PLACE]) / sample_rate
 
 
 def _weighted_median(values: list[tuple[float, float]]) -> float:

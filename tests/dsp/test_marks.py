@@ -60,6 +60,17 @@ def test_short_notes_that_are_let_go_are_held_ones() -> None:
     assert len(found.notes) == 3 and found.fall == 0.0
 
 
+def test_a_held_note_ends_where_it_fades_away_and_a_struck_one_does_not() -> None:
+    held = np.concatenate([tone(220.0, 1.0), tone(220.0, 0.6, fall=-50.0)[240:]])
+    found = marks.find_marks(np.concatenate([held, silence(0.1)]), RATE)
+    body = found.marks[int(found.notes[0, marks.BODY]) : int(found.notes[0, marks.LAST]) + 1]
+    assert found.fall == 0.0
+    assert 1.0 < found.seconds < 1.3
+    assert body[:, marks.LEVEL].min() > 0.35 * body[:, marks.LEVEL].max()
+    struck = marks.find_marks(np.concatenate([tone(220.0, 0.6, fall=-40.0), silence(0.1)]), RATE)
+    assert struck.fall < 0.0 and struck.seconds > 0.45
+
+
 def test_rumble_below_a_note_is_taken_out_and_the_note_left() -> None:
     clean = np.concatenate([tone(440.0, 1.0), silence(0.1)])
     hum = (0.1 * np.sin(2 * np.pi * 50.0 * np.arange(clean.size) / RATE)).astype(np.float32)
