@@ -40,6 +40,7 @@ WORTH: Final = 2.5 / 12.0  # octaves of distance for which that second of length
 NEAR: Final = 1.0 / 12.0  # octaves from the nearest note within which another one may be played in its turn
 HOLD: Final = 0.04  # seconds in which a gate that shuts fades
 FADE_MS: Final = 10.0  # time constant of the share
+REST: Final = 0.125  # of the model where a struck note has faded and the player holds on: soft, but no silence
 OPEN: Final = 0.67  # of the gate, from which the model is not wanted
 CLOSE_MS, OPEN_MS, QUIET_MS = 3.0, 300.0, 20.0  # time constants: unwanted; wanted again; that where the input is silent
 SILENT: Final = 1e-3  # of the loudest power of the last second, or
@@ -234,10 +235,8 @@ def play(
     power, gate = excited[excitation.POWER], excited[excitation.GATE]
     state[TOP] = max(power, state[TOP] * np.exp(-hop / sample_rate))
     held = max(gate, state[HELD] * np.exp(-state[SINCE] / (HOLD * sample_rate)))
-    left = 10.0 ** (
-        0.05 * fall * (state[AGE] + state[SINCE]) / sample_rate
-    )  # of a struck note: never silence for a held one
-    wanted = 1.0 - min(held / OPEN, 1.0) * left
+    faded = 1.0 - 10.0 ** (0.05 * fall * (state[AGE] + state[SINCE]) / sample_rate)
+    wanted = 1.0 - min(held / OPEN, 1.0) * (1.0 - REST * faded)
     slow = QUIET_MS if power < max(SILENT * state[TOP], FAINT) else OPEN_MS
     if wanted < state[WANTED]:
         slow = CLOSE_MS
