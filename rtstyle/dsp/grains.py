@@ -6,7 +6,8 @@
 Grains of neighbouring pulses overlap by half, and their fades (Hann) add up to one. The place in the recording moves on in real
 time, so what its periods tell from each other (vibrato, breath, bow) is there; at a note's end it turns back, and in its first
 quarter turns again. A new note of the input begins a note of the recording, the nearest in pitch, in turn where several are near.
-What is plucked or struck (see `marks.Marks.fall`) falls as the recording's notes do, whatever the player holds.
+What is plucked or struck (see `marks.Marks.fall`) falls as the recording's notes do, whatever the player holds; then a little of
+the model is left.
 
 Where the input has no clear pitch nothing is played. Then the sound of the model is wanted (`kept`): at once where the input
 begins to sound, soon where it stays unclear, as chords and drums do, and not in the moment between two notes of a line.

@@ -1,9 +1,9 @@
 """The periods of a recording, one by one, and the notes that they make: what `grains` plays.
 
 The pulses that `excitation` locks to the recording are its pitch marks. Marks in a row whose pitch stays make a note; it ends
-where the pitch leaves it, where there is none, or where it is struck again. Before its first mark, where a note speaks but its
-pitch is not known yet, marks go on backwards. What lies below a note's pitch, rumble and hum, is filtered out: read two periods
-at a time it would be noise around the partials.
+where the pitch leaves it, where there is none, where it is struck again or, if it was held, where it fades away. Before its
+first mark, where a note speaks but its pitch is not known yet, marks go on backwards. What lies below a note's pitch, rumble
+and hum, is filtered out: read two periods at a time it would be noise around the partials.
 
 Source: pitch marks: E. Moulines, F. Charpentier, "Pitch-synchronous waveform processing techniques for text-to-speech synthesis
 using diphones", Speech Communication 9, 1990.
@@ -35,10 +35,7 @@ STRUCK: Final = 3.0  # ratio of powers, now and 30 ms ago, at which a note begin
 SETTLED: Final = 0.1  # seconds in which it cannot
 ATTACK: Final = 0.06  # seconds for which a note may have spoken before its first mark
 AUDIBLE: Final = 0.003  # of the power of the note's begin: where it speaks
-FADES: Final = (
-    -90.0,
-    -15.0,
-)  # dB per second, what is plucked or struck: held notes fall slower, and faster when let go
+FADES: Final = (-90.0, -15.0)  # dB per second, plucked or struck: held notes fall slower, and faster when let go
 MEASURABLE: Final = 0.12  # seconds of a note whose fall is measured
 SUSTAINED: Final = 0.4  # of the level of a held note's loudest moment: what is below at its end is not played
 RUMBLE, PITCHED = 0.35, 0.7  # of a note's pitch: below the first nothing stays, from the second on all

@@ -25,9 +25,8 @@ N_FFT: Final = 4096
 AUDIBLE: Final = 1e-4  # of the loudest frame's power, 40 dB below
 LEAST: Final = 1e-7  # share of the power that counts in a band: what is below is as good as none
 SWEEPS: Final = 40  # of the fit
-STIFFNESS: Final = (
-    0.02  # dB^2 of error for which a gain of 1 dB is worth having: keeps neighbours from working against each other
-)
+# dB^2 of error that 1 dB of gain has to be worth, so that neighbours do not work against each other.
+STIFFNESS: Final = 0.02
 MOST_DB: Final = 24.0  # of a fitted gain
 
 # Columns of the coefficients, float64[BANDS, 5].
