@@ -99,7 +99,8 @@ def table_of_figures(lines: list[Line]) -> str:
 
 
 def _bundle(where: Line, found: Line) -> list[tuple[str, str]]:
-    what = f"{where['model']}, block {where['block']}: share of one core, {where['seconds'] / 60:g} min"
+    lasted = f"{where['seconds'] / 60:g} min" if where["seconds"] >= 60.0 else f"{where['seconds']:g} s"
+    what = f"{where['model']}, block {where['block']}: share of one core, {lasted}"
     value = f"median {found['median_percent']} %, p99 {found['p99_percent']} %, p99.9 {found['p999_percent']} %"
     return [(what, f"{value}, {found['misses']} of {found['blocks']} late")]
 
