@@ -59,7 +59,9 @@ def test_a_fit_changes_the_bands_as_it_is_asked(rate: int, slope: float) -> None
     level = 10.0 * np.log10(filtered.sum() / power.sum())
     change = tone.balance(filtered, rate) - tone.balance(power, rate) + level
     audible = there & (tone.balance(power, rate) > -50.0)
-    assert change[audible] == pytest.approx(wanted[audible], abs=1.2)
+    # the last filter of a low rate is squeezed against the rate's end, and reaches what it can
+    tolerance = np.where(np.array(tone.CENTRES_HZ) > 0.35 * rate, 1.1, 0.3)
+    assert (np.abs(change - wanted) < tolerance)[audible].all()
     assert not gains[~there].any()
 
 
