@@ -189,7 +189,10 @@ def _cut(
 
 
 def _leave_fades(marked: NDArray[np.float64], notes: NDArray[np.float64], sample_rate: int) -> None:
-    """End notes where they begin to fade away: played forth and back, a diminuendo would be one swell after the other."""
+    """End notes where they begin to fade away: played forth and back, a diminuendo would be one swell after the other.
+
+    marked: float64[M, 3]. notes: float64[N, 5], changed in place. sample_rate in Hz.
+    """
     for note in notes:
         body = marked[int(note[BODY]) : int(note[LAST]) + 1]
         loud = np.flatnonzero(body[:, LEVEL] >= SUSTAINED * body[:, LEVEL].max())
