@@ -25,7 +25,8 @@ WANTED, PLAYED = 1, 5  # the first slot of a track
 SAMPLE, TREBLE, POWER, LOUDNESS = range(4)  # slots of a track
 FOLLOWER_SIZE = 9
 QUIET = 3e-7  # mean square, -65 dBFS: below it there is nothing to follow
-MOST_POWER = 16.0  # ratio of the powers beyond which the follower goes no further, 12 dB
+MOST_POWER = 64.0  # ratio of the powers beyond which the follower goes no further, 18 dB
+TREBLE_HZ = 737.9  # of its high-pass: where A-weighting (IEC 61672-1) begins to take the bass away
 
 # Slots of the limiter's state, float64[LIMITER_SIZE].
 RELEASED, PLACE, CALM = range(3)
@@ -120,9 +121,9 @@ def follow(state: Any, share: Any, glide: Any, pole: Any, smooth: Any, wanted: A
     """Make `played` rise and fall as `wanted` does, in place, each channel by itself. `[audio]` Latency 0.
 
     state: from `new_follower`. share: how far, in dB, from the loudness of `played` (0) to that of `wanted` (1), at most by
-    12 dB; it glides there by `glide` of the way per sample. pole: of the high-pass before the power, as in `block_dc`, since
-    an ear makes little of the bass. smooth: share of a new power per sample, twice over. wanted: float32[channels, >= frames],
-    aligned with `played`. Where both are the same samples they stay the same, to the last bit.
+    18 dB; it glides there by `glide` of the way per sample. pole: of the high-pass before the power at TREBLE_HZ, as in
+    `block_dc`, since an ear makes little of the bass. smooth: share of a new power per sample, twice over. wanted:
+    float32[channels, >= frames], aligned with `played`. Where both are the same samples they stay the same, to the last bit.
     """
     for channel in range(state.shape[0]):
         row = state[channel]

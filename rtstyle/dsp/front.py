@@ -10,7 +10,8 @@ The features are relative to the level of their own frame, so the networks see t
 The noise has the level of the frame, and the pulses that of the input, so silence in is silence out.
 
 The gains of input and pulses act as minimum-phase filters, and all of them glide, by two one-pole filters: the power between
-two partials beats with their phase, and gains that followed it would put lines between the partials.
+two partials beats with their phase, and gains that followed it would put lines between the partials. With chords and drums they
+glide slowly: gains even out what is heard, and would take back each note that begins while others ring.
 """
 
 from typing import Any, Final
@@ -29,6 +30,7 @@ CUES: Final = 3  # after the bands: log period, steadiness (see `excitation`), l
 WANDERERS: Final = 24  # after the cues: random walks of power one, a third each at these time constants
 WANDER_SECONDS: Final = (0.004, 0.02, 0.08)
 GLIDE_SECONDS: Final = 0.005  # time constant of the gains, twice: 21 dB less of what moves at 100 Hz
+MANY_GLIDE_SECONDS: Final = 0.1  # the same for chords and drums
 CLOSED: Final = 1e-6  # linear gain that counts as none: -120 dB
 CLOSED_LOG: Final = -13.815511  # its logarithm
 OPEN_LOG: Final = CLOSED_LOG + 1.0  # a source is heard while any of its gains is above
@@ -38,6 +40,11 @@ ACTIVE_POWER: Final = 1e-6  # mean square above which a frame counts as playing:
 def feature_width(bands: int) -> int:
     """Width F of the feature vector of `bands` described bands. `[any]`"""
     return bands + CUES + WANDERERS
+
+
+def glide_share(hop: int, sample_rate: float, seconds: float) -> float:
+    """Share of the way to new gains that is gone in a hop, at a time constant in seconds. `[control]`"""
+    return float(1.0 - np.exp(-hop / (seconds * sample_rate)))
 
 
 def wander_speeds(hop: int, sample_rate: float) -> NDArray[np.float32]:
@@ -166,10 +173,10 @@ def mix_sources(
 ) -> None:
     """Y = gx X + ge E + gn N. `[audio]`
 
-    gains: float32[3 B], linear; overwritten. share: of the new gains in one hop, 1 - exp(-H / (GLIDE_SECONDS rate)). glide:
-    float32[2, 3, B], logarithms of gains, on their way and in force, see `reset_glide`. spectra: complex64[3, bins], from
-    `listen`. lower, weight: from `bands.band_layout`. turn: float32[B, bins], from `minphase.phase_per_gain`. wanted:
-    float32[3 B], polar: float32[2, 2, bins] and response: complex64[2, bins], scratch. mixed: complex64[bins], overwritten.
+    gains: float32[3 B], linear; overwritten. share: of the new gains in one hop, from `glide_share`. glide: float32[2, 3, B],
+    logarithms of gains, on their way and in force, see `reset_glide`. spectra: complex64[3, bins], from `listen`. lower,
+    weight: from `bands.band_layout`. turn: float32[B, bins], from `minphase.phase_per_gain`. wanted: float32[3 B], polar:
+    float32[2, 2, bins] and response: complex64[2, bins], scratch. mixed: complex64[bins], overwritten.
     """
     count, way, force = glide.shape[2], glide[0], glide[1]
     for b in range(gains.size):

@@ -149,7 +149,7 @@ class Engine:
         setup[cells.DEBT_LIMIT_NS] = 1e9 * max(self.block, 1) / rate
         setup[cells.RAMP_LENGTH] = round(PARAMETERS["mix"].smoothing_ms * rate / 1000)
         setup[cells.FOLLOW_GLIDE] = 1000.0 / (PARAMETERS["dynamics"].smoothing_ms * rate)
-        setup[cells.FOLLOW_POLE] = math.exp(-2 * math.pi * 400.0 / rate)
+        setup[cells.FOLLOW_POLE] = math.exp(-2 * math.pi * dynamics.TREBLE_HZ / rate)
         setup[cells.FOLLOW_SMOOTH] = 1.0 - math.exp(-1.0 / (0.006 * rate))
         setup[cells.BYPASS_LENGTH] = round(PARAMETERS["bypass"].smoothing_ms * rate / 1000)
         memory.put(cells.SETUP, setup)

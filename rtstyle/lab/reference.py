@@ -83,7 +83,7 @@ def filter_sources(
     """Sound of gains (T, 3 B) on `source_spectra`, late by one hop: float32 (T * hop). `[control]`"""
     lower, weight = erb.band_layout(shape.n_fft, shape.sample_rate, shape.bands)
     fade = stft.filter_windows(shape.n_fft, shape.hop)[1]
-    share = 1.0 - np.exp(-shape.hop / (front.GLIDE_SECONDS * shape.sample_rate))
+    share = front.glide_share(shape.hop, shape.sample_rate, front.GLIDE_SECONDS)
     glide = np.zeros((2, front.SOURCES, shape.bands), np.float32)
     front.reset_glide(glide)
     turn = phase_per_gain(erb.band_spread(lower, weight, shape.bands))

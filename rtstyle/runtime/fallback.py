@@ -27,7 +27,7 @@ class PythonGraph:
     config: entries of the session. Those of the stage also make denormals zero in the thread that creates it.
     """
 
-    backend: Final = "python"
+    backend = "python"
 
     def __init__(
         self,

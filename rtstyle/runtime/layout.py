@@ -30,8 +30,8 @@ WINDOW_POWER, LEVEL = 41, 42
 # Counted for the user: input samples that were NaN or infinite, calls that failed.
 BAD_SAMPLES, FAILURES = 43, 44
 # Spectral: float32 (N,) window of what is filtered, (H,) noise, (3, B) gains in force; complex64 (K,) of the features'
-# frame, (2, K) of the filters; float64 (1,) share of new gains in a hop.
-RISE, NOISE_HOP, GLIDE, SEEN, RESPONSE, SHARE = range(45, 51)
+# frame, (2, K) of the filters; float64 (2,) share of new gains in a hop, of one note at a time and of many.
+RISE, NOISE_HOP, GLIDE, SEEN, RESPONSE, PACES = range(45, 51)
 # Spectral: float32 (B, K) phase of a filter per log gain; scratch, float32 (2, 2, K) and (3 B,).
 TURN, POLAR, WANTED = range(51, 54)
 # Spectral: float32 (W,), the random walks among the features, how fast they are, scratch.
@@ -41,7 +41,7 @@ WANDERERS, SPEEDS, DRAWS = range(54, 57)
 DESCRIBED, DEPTH, SPAN, PAST, PLACE, WEIGHTS, SHARES = range(57, 64)
 # Latent: rows of the input.
 ENTRY_ROWS = 64
-# Tone: whether any style has one; float32 (S, 8) of the styles, (8,) now; float64 state of the filters.
+# Tone: whether any style has one; float32 (S, B) of the styles, (B,) now, B of `dsp.tone`; float64 state of the filters.
 TONED, TONES, TONE, FILTERS = range(65, 69)
 # Turns: table of the next one, which plays what this one made, 0 for the last; how many come after this one; samples of delay
 # L of one. Float64 (1 + T,): how far each hop was many notes at a time, behind the last one of the call before. Float32

@@ -1,5 +1,6 @@
 """A bundle ready to run: both graphs loaded, bound to memory and warm; `step` says what then happens to a hop."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -16,7 +17,7 @@ from rtstyle.runtime.memory import Memory
 from rtstyle.runtime.native import NativeGraph
 from rtstyle.runtime.ort_api import find_library, open_library
 from rtstyle.runtime.recorded import prepare_recorded
-from rtstyle.runtime.session import Port, Session, aligned_zeros
+from rtstyle.runtime.session import Graph, Port, Session, aligned_zeros
 from rtstyle.runtime.spectral import prepare_spectral
 from rtstyle.runtime.step import (
     CONTROLS,
@@ -159,7 +160,8 @@ def load_model(
     levels = (max_frames - 1).bit_length() + 1
     mode = floating_point_mode()  # creating a session flushes denormals on this thread, which is not ours to change
     try:
-        *earlier, model = (_load(bundle, device, threads, prefer, levels, turn == 0) for turn in range(bundle.turns))
+        graphs = _load_graphs(bundle, device, threads, prefer)
+        *earlier, model = (_prepare(bundle, graphs, levels, turn == 0) for turn in range(bundle.turns))
         for one in reversed(earlier):
             one.then(model)
             model = one
@@ -168,7 +170,15 @@ def load_model(
         restore_mode(mode)
 
 
-def _load(bundle: Bundle, device: str, threads: int, prefer: str, levels: int, first: bool) -> LoadedModel:
+def _load_graphs(bundle: Bundle, device: str, threads: int, prefer: str) -> Sequence[Graph]:
+    """Encoder and decoder. All turns share them: what a processor reads in a block is most of all their weights."""
+    files = ((bundle.encoder, str(bundle.encoder_path)), (bundle.decoder, str(bundle.decoder_path)))
+    if prefer == "native" and find_library() is not None:
+        return [NativeGraph(open_library(), model, file, device=device, threads=threads) for model, file in files]
+    return [PythonGraph(model, file, device=device, threads=threads) for model, file in files]
+
+
+def _prepare(bundle: Bundle, graphs: Sequence[Graph], levels: int, first: bool) -> LoadedModel:
     hops, hop, channels = 1 << (levels - 1), bundle.hop, bundle.channels
     spectral = bundle.kind == "spectral"
     memory = Memory()
@@ -228,23 +238,17 @@ def _load(bundle: Bundle, device: str, threads: int, prefer: str, levels: int, f
     ]
     decoder_outputs = [Port("gains", result, (1, sizes[1])) if spectral else Port("audio", result, (1, hop), 1)]
 
-    native = prefer == "native" and find_library() is not None
-
-    def graph(model: bytes, file: str) -> NativeGraph | PythonGraph:
-        if native:
-            return NativeGraph(open_library(), model, file, device=device, threads=threads)
-        return PythonGraph(model, file, device=device, threads=threads)
-
+    sides = (
+        (encoder_inputs, encoder_outputs, bundle.states_encoder),
+        (decoder_inputs, decoder_outputs, bundle.states_decoder),
+    )
     sessions = [
-        Session(graph(model, str(path)), inputs, outputs, [(state.name, state.shape) for state in states], levels)
-        for model, path, inputs, outputs, states in (
-            (bundle.encoder, bundle.encoder_path, encoder_inputs, encoder_outputs, bundle.states_encoder),
-            (bundle.decoder, bundle.decoder_path, decoder_inputs, decoder_outputs, bundle.states_decoder),
-        )
+        Session(graph, inputs, outputs, [(state.name, state.shape) for state in states], levels)
+        for graph, (inputs, outputs, states) in zip(graphs, sides, strict=True)
     ]
     for slot, session in zip((at.ENCODER, at.DECODER), sessions, strict=True):
         memory.numbers({slot: session.table.ctypes.data})
-    model = LoadedModel(bundle, memory, sessions[0], sessions[1], "native" if native else "python", levels)
+    model = LoadedModel(bundle, memory, sessions[0], sessions[1], graphs[0].backend, levels)
     _warm_up(model, levels)
     return model
 

@@ -35,7 +35,7 @@ class NativeGraph:
     message if it refuses the graph, MissingPartError if CUDA cannot be used.
     """
 
-    backend: Final = "native"
+    backend = "native"
 
     def __init__(
         self,

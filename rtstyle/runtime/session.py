@@ -29,6 +29,7 @@ _ALIGNMENT: Final = 16  # float32 values: one cache line
 class Graph(Protocol):
     """What `NativeGraph` and `PythonGraph` have in common."""
 
+    backend: str
     run: int
     handle: int
     ok: int
@@ -117,7 +118,7 @@ class Session:
             array.fill(np.nan)
 
     def close(self) -> None:
-        """Free the graph; the table must not be used any more. `[control]`"""
+        """Free the graph, for all sessions that share it; no table of theirs must be used any more. `[control]`"""
         self._close()
 
 

@@ -47,7 +47,8 @@ def prepare_spectral(memory: Memory, bundle: Bundle, hops: int) -> None:
     memory.zeros(at.PAST, (described.levels, description.ROWS, end.n_fft), np.float32)
     memory.zeros(at.SHARES, (count,), np.float32)
     memory.keep(at.WINDOW_POWER, np.square(analysis, dtype=np.float64).sum(keepdims=True))
-    memory.keep(at.SHARE, np.array([1.0 - np.exp(-bundle.hop / (front.GLIDE_SECONDS * bundle.sample_rate))]))
+    paces = (front.GLIDE_SECONDS, front.MANY_GLIDE_SECONDS)
+    memory.keep(at.PACES, np.array([front.glide_share(bundle.hop, bundle.sample_rate, pace) for pace in paces]))
     memory.zeros(at.HISTORIES, (front.SOURCES, end.n_fft), np.float32)
     memory.zeros(at.FRAME, (end.n_fft,), np.float32)
     memory.zeros(at.TAIL, (synthesis.size,), np.float32)
@@ -137,8 +138,10 @@ def synthesise_hops(table: Any, y: Any, hops: int) -> None:
     response = carray(complex64_at(table[at.RESPONSE]), (2, bins))
     mixed = carray(complex64_at(table[at.MIXED]), (bins,))
     gains = carray(float32_at(table[at.RESULT]), (hops, front.SOURCES * table[at.BANDS]))
-    share = carray(float64_at(table[at.SHARE]), (1,))[0]
+    paces = carray(float64_at(table[at.PACES]), (2,))
+    plurality = carray(float64_at(table[at.PLURALITIES]), (1 + hops,))
     for h in range(hops):
+        share = paces[0] + plurality[h + 1] * (paces[1] - paces[0])
         front.mix_sources(gains[h], share, glide, spectra[h], lower, weight, turn, wanted, polar, response, mixed)
         stft.synthesise(mixed, window, frame, tail, y[h * hop : (h + 1) * hop], axis)
 

@@ -58,6 +58,8 @@ def run_model(table: Any, controls: Any, x: Any, y: Any, frames: int) -> int:
             _set_tone(last, controls)
         if table[at.RECORDED] != 0:
             choose_recorded(table, controls[1:])
+        if in_turns:
+            _divide_amount(table, last)
     hop = table[at.HOP]
     level = table[at.LEVELS] - 1
     done = 0
@@ -183,6 +185,13 @@ def _set_style(table: Any, controls: Any) -> None:
         for i in range(2 * channels):
             style[i] = prior[i]
     carray(float32_at(table[at.AMOUNT]), (1,))[0] = amount
+
+
+@kernel
+def _divide_amount(table: Any, last: Any) -> None:
+    """Write the amount of each of two turns, b of a whole a: 1 - a = (1 - b)^2, so that half way is half way with both."""
+    first, second = carray(float32_at(table[at.AMOUNT]), (1,)), carray(float32_at(last[at.AMOUNT]), (1,))
+    first[0] = second[0] = np.float32(1.0) - np.sqrt(np.float32(1.0) - first[0])
 
 
 @kernel

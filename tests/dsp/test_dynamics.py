@@ -124,7 +124,7 @@ def test_a_threshold_of_zero_never_closes() -> None:
 
 def follow(wanted: np.ndarray, played: np.ndarray, share: float, sizes: list[int], glide: float = 1e-3) -> np.ndarray:
     state = dynamics.new_follower(wanted.shape[0])
-    pole, smooth = np.exp(-2 * np.pi * 400 / RATE), 1 - np.exp(-1 / (0.006 * RATE))
+    pole, smooth = np.exp(-2 * np.pi * dynamics.TREBLE_HZ / RATE), 1 - np.exp(-1 / (0.006 * RATE))
     place = 0
 
     def process(part: np.ndarray) -> None:
@@ -167,10 +167,10 @@ def test_swells_are_followed_in_db_by_the_share_asked_for(share: float) -> None:
     assert np.abs(made - asked).max() < 2.5
 
 
-def test_the_follower_goes_no_further_than_12_db_and_lifts_no_silence() -> None:
+def test_the_follower_goes_no_further_than_18_db_and_lifts_no_silence() -> None:
     loud, faint = hiss(seed=6), 1e-3 * hiss(seed=7)
-    assert level_db(follow(loud, faint, 1.0, [128]))[0, 5:].max() < level_db(faint).max() + 12.1
-    assert level_db(follow(faint, loud, 1.0, [128]))[0, 5:].min() > level_db(loud).min() - 12.1
+    assert level_db(follow(loud, faint, 1.0, [128]))[0, 5:].max() < level_db(faint).max() + 18.1
+    assert level_db(follow(faint, loud, 1.0, [128]))[0, 5:].min() > level_db(loud).min() - 18.1
     still = np.zeros((1, RATE), np.float32)
     assert not follow(loud, still, 1.0, [128]).any()
     assert level_db(follow(still, loud, 1.0, [128]))[0, 5:].max() < level_db(loud).max() - 11.5

@@ -107,7 +107,7 @@ def test_gains_are_magnitudes_of_a_filter_that_only_looks_back() -> None:
 
 @pytest.mark.parametrize(("hertz", "least_db", "most_db"), [(100.0, -22.0, -20.0), (5.0, -1.0, 0.0)])
 def test_gains_follow_a_player_and_not_the_beat_of_the_partials(hertz: float, least_db: float, most_db: float) -> None:
-    share = 1.0 - np.exp(-64 / (front.GLIDE_SECONDS * 48000))
+    share = front.glide_share(64, 48000, front.GLIDE_SECONDS)
     glide = np.zeros((2, 3, BANDS), np.float32)
     front.reset_glide(glide)
     spectra, mixed = np.ones((3, 513), np.complex64), np.zeros(513, np.complex64)

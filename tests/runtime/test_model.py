@@ -239,6 +239,35 @@ def test_a_second_turn_plays_what_the_first_has_played(kind: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("amount", [0.0, 0.3, 0.75, 1.0])
+def test_what_two_turns_leave_of_the_player_is_what_the_amount_leaves(kind: str, amount: float, tmp_path: Path) -> None:
+    bundle = make_identity_bundle(tmp_path / "m", kind, style_gains=(0.0, 2.0))
+    model = load_model(in_two_turns(bundle))
+    x = np.sin(0.05 * np.arange(200 * model.hop)).astype(np.float32)
+    played = model.step(x, model.controls(0, amount))[100 * model.hop :]
+    assert np.std(played) == pytest.approx((1.0 - amount) * np.std(x), abs=1e-3)
+
+
+def test_gains_glide_to_a_new_style_at_once_in_a_line_and_slowly_in_a_chord(tmp_path: Path) -> None:
+    model = load_model(make_identity_bundle(tmp_path / "m", "spectral", style_gains=(0.5, 2.0)))
+    second = model.sample_rate // model.hop * model.hop
+    time = np.arange(4 * second) / model.sample_rate
+    middle = slice(second // 20, second // 10)  # 50 to 100 ms after the new style
+
+    def way_gone(pitches: tuple[float, ...]) -> float:
+        tones = sum(0.1 * np.sin(2 * np.pi * pitch * time) for pitch in pitches).astype(np.float32)
+        model.reset()
+        model.step(tones[: 3 * second], model.controls(0))
+        before, after = (gain * tones[3 * second :] for gain in (0.5, 2.0))
+        late = slice(model.latency, None)
+        played = model.step(tones[3 * second :], model.controls(1))[late][middle]
+        return float(np.std(played - before[middle]) / np.std(after[middle] - before[middle]))
+
+    assert way_gone((220.0,)) > 0.98
+    assert 0.05 < way_gone((220.0, 277.2, 339.3)) < 0.4
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_many_notes_at_a_time_are_played_once_and_as_late_as_a_line(kind: str, tmp_path: Path) -> None:
     delay = 107 if kind == "latent" else 0  # the spectral one has that of its windows
     bundle = make_identity_bundle(tmp_path / "m", kind, style_gains=(0.5, 2.0), delay=delay)
@@ -260,7 +289,7 @@ def test_an_error_lets_every_turn_begin_afresh_and_counts_once(kind: str, tmp_pa
     x = noise_signal(5 * model.hop)
     code, first = run(model, x, model.controls(amount=0.5))
     assert code == OK
-    code, y = run(model, x, model.controls(amount=0.6))
+    code, y = run(model, x, model.controls(amount=0.9))
     assert code == ERROR_SESSION and not y.any()
     code, again = run(model, x, model.controls(amount=0.5))
     assert code == OK and np.array_equal(again, first)

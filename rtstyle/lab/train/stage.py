@@ -6,7 +6,6 @@ A loss that takes the gains as constant within its windows does not hear what mo
 between the partials. Here every hop is filtered, faded and added as `front.mix_sources` and `stft.synthesise` do it.
 """
 
-import math
 from typing import Any
 
 import numpy as np
@@ -61,7 +60,7 @@ class Stage(nn.Module):
         self.register_buffer("fade", torch.from_numpy(fade))
         curves = np.concatenate([spread.T, phase_per_gain(spread)], axis=1)
         self.register_buffer("curves", torch.from_numpy(curves))
-        self.left = math.exp(-shape.hop / (front.GLIDE_SECONDS * shape.sample_rate))
+        self.left = 1.0 - front.glide_share(shape.hop, shape.sample_rate, front.GLIDE_SECONDS)
 
     def spectra(self, sources: Tensor) -> Tensor:
         """Input, pulses and noise (3, T hop) as the stage sees them: complex (T, 3, bins)."""
