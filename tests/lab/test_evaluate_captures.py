@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from rtstyle.lab.evaluate import captures
+from rtstyle.lab.evaluate import captures, inputs
 from rtstyle.lab.evaluate.captures import EXAMPLE, TRAINED, Heard
 from rtstyle.lab.evaluate.clips import RATE, Clip
 from rtstyle.lab.evaluate.inputs import Input
@@ -162,3 +162,24 @@ def test_the_report_shows_the_table_only_where_there_is_one(tmp_path):
     assert document["captured"]["summary"]["share_captured_outside"] == 1.0
     assert document["captured"]["summary"]["share_ratio_withheld_outside"] is None  # nothing trained to compare with
     assert "Captured" not in Report().markdown("t")
+
+
+def test_ten_seconds_are_a_line_of_single_notes_over_several_pitches_where_there_is_one():
+    def notes(instrument: str, source: str, pitches: range) -> list[Clip]:
+        return [
+            Clip(Path(f"{instrument}_{source}_{pitch}"), instrument, source, "note", pitch, "", tone(300.0, 2.0, 1))
+            for pitch in pitches
+        ]
+
+    several = {name: notes(name, "several", range(60, 72, 2)) for name in ("organ", "piano")}
+    few = {name: notes(name, "few", range(60, 62)) for name in ("organ", "piano")}
+    phrase = clip("piano", 300.0, 12.0, "dev")  # chords
+
+    for name in ("organ", "piano"):
+        alone = inputs.choose_example(several[name], name, 10.0, 0)
+        assert alone is not None
+        for others in (few[name], [phrase] if name == "piano" else few[name]):
+            both = inputs.choose_example(others + several[name], name, 10.0, 0)
+            assert both is not None and np.array_equal(both.audio, alone.audio)
+    for only in ([phrase], few["organ"]):
+        assert inputs.choose_example(only, only[0].instrument, 10.0, 0) is not None

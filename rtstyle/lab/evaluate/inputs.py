@@ -17,6 +17,7 @@ UNFIT = ("whistling", "harmonics", "speech")
 CHORDS = ("double", "bwv1001")  # double stops
 CHORDAL = ("guitar", "harp", "piano")  # instruments that play several notes at a time; none is a target
 PERCUSSIVE = ("drums",)  # and those that play none
+FEWEST_PITCHES = 5  # of a library whose notes make a line over several pitches
 SHORTEST_S = 1.5
 REFERENCE_SECONDS = 40.0
 
@@ -128,8 +129,18 @@ def choose_chordal(clips: list[Clip], seconds: float) -> list[Input]:
 def choose_example(clips: list[Clip], instrument: str, seconds: float, seed: int) -> Input | None:
     """`seconds` of real recordings of any instrument in one, from clips that training left out if there are any; None
     where less is at hand. `[control]`
+
+    What is asked of who captures a style: single notes, over several pitches. Chords, and libraries of a few pitches, are taken
+    only where there is nothing else.
     """
-    sounds = _sounds(clips, instrument, seconds, 8, seed + 2000, 0.5)
+    clips = [clip for clip in clips if clip.instrument == instrument]
+    pitches = {clip.source: {note.midi for note in clips if note.source == clip.source} for clip in clips}
+    lines = [
+        clip
+        for clip in clips
+        if (len(pitches[clip.source]) >= FEWEST_PITCHES if clip.kind == "note" else instrument not in CHORDAL)
+    ]
+    sounds = _sounds(lines or clips, instrument, seconds, 8, seed + 2000, 0.5)
     joined = np.concatenate([one.audio for one in sounds] or [np.zeros(0, np.float32)])[: int(seconds * RATE)]
     if joined.size < seconds * RATE:
         return None
