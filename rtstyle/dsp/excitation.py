@@ -35,6 +35,9 @@ LAGS: Final = 136  # at 48 kHz: periods up to 17 ms, 59 Hz
 SEARCH_EVERY: Final = 8  # decimated samples between two searches for the period
 NEARLY: Final = 0.88  # of the highest peak: the first peak as high as this is the period
 MOST_PARTS: Final = 5  # of that peak's lag that may be the period instead
+# Of the clarity of what was found: from it on the period so far stays, if it is a part or a multiple of that.
+STAY_SHORT, STAY_LONG = 0.85, 1.05
+SAME: Final = 0.03  # by which that may differ from it
 SHORTEST_LAG: Final = 2.5  # 3.2 kHz at 48 kHz
 REACH: Final = 4  # lags on either side from which the value between two is made
 
@@ -186,7 +189,32 @@ def _search(state: Any, correlation: Any, energy: Any, clarity: Any) -> None:
         place = state[FOUND] / parts
         if place >= SHORTEST_LAG and _between(clarity, place) > NEARLY * state[CLARITY]:
             state[FOUND] = place
-            return
+            break
+    _hold_octave(state, clarity)
+
+
+@kernel
+def _hold_octave(state: Any, clarity: Any) -> None:
+    """Stay with the period so far, where what was found is a multiple or a part of it that is hardly better."""
+    before = state[PERIOD] / DECIMATION
+    if before < SHORTEST_LAG:
+        return
+    found = state[FOUND]
+    if found > before:
+        parts = np.round(found / before)
+        place, least = found / parts, STAY_SHORT
+    else:
+        parts = np.round(before / found)
+        place, least = found * parts, STAY_LONG
+    if (
+        parts < 2.0
+        or parts > MOST_PARTS
+        or abs(place / before - 1.0) > SAME
+        or not SHORTEST_LAG <= place < LAGS - REACH
+    ):
+        return
+    if _between(clarity, place) > least * _between(clarity, found):
+        state[FOUND] = place
 
 
 @kernel
