@@ -3,7 +3,8 @@
 A mask can only scale partials that the input has; a flute has few. This kernel makes the missing ones. A running
 autocorrelation at a sixth of the rate says how long a period is and how clear; the input is filtered down to about its
 fundamental; its rises through zero steer a phase-locked loop, and the loop sets one band-limited pulse per turn, between
-samples. The crossings have the last word on the phase, and so on the pitch: a loop that they contradict starts anew from one.
+samples. The crossings have the last word on the pitch: a loop whose pace they contradict starts anew from one. Where they come
+at another place in the period (a loud second partial makes two of them) it keeps its own, since a pulse that jumps is a click.
 Without the loop each crossing's own jitter would be noise between the partials, louder the higher they are.
 
 - The pulse's height makes the power of the train one, then the input's short-time level scales it: silence in, silence out.
@@ -43,8 +44,10 @@ REACH: Final = 4  # lags on either side from which the value between two is made
 
 PULL: Final = 0.2  # share of a crossing's phase error that the loop makes up for within a period
 AIM: Final = 0.1  # share by which the loop's frequency nears that of the autocorrelation at each crossing
-LOST: Final = 0.25  # phase error, in turns, at which the loop starts anew from the crossing
-DETUNED: Final = 0.12  # the same for its frequency against the period
+LOST: Final = 0.25  # phase error, in turns, at which the crossings have come to another place in the period
+DETUNED: Final = (
+    0.12  # share by which the loop's frequency is off that of the period where it starts anew from the crossing
+)
 UNSURE, ASTRAY = 0.08, 0.16  # mean phase error from which the train fades, and at which it is silent
 
 CLEAR, CLEARER = 0.90, 0.96  # clarity of what counts as clear: not at all below the first, wholly from the second on
@@ -89,8 +92,9 @@ LEAST_NOISE: Final = 0.1  # of its level: networks that look at the noise they g
     HEARD,
     PLURALITY,  # how far the input is many notes at a time
     FIRED,  # pulses of the last call
-) = range(28)
-STATE_SIZE: Final = 28
+    CROSSED,  # phase of the loop at the crossings
+) = range(29)
+STATE_SIZE: Final = 29
 # Of a pulse: the sample of the call at which it was set, between two; the period in samples; power of the input; the gate.
 AT, PERIOD_NOW, POWER_NOW, GATE_NOW = range(4)
 MOST_FIRED: Final = 32  # pulses of one call that are told
@@ -221,18 +225,22 @@ def _hold_octave(state: Any, clarity: Any) -> None:
 def _steer(state: Any, late: Any) -> Any:
     """Take one crossing, `late` samples ago, into the loop; True if it is a pulse itself."""
     phase = state[PHASE] - late * state[SPEED]
-    error = phase - np.round(phase)
+    error = phase - state[CROSSED] - np.round(phase - state[CROSSED])
     running = state[SPEED] > 0.0
     if running:
         state[ERROR] += 0.2 * (min(abs(error), LOST) - state[ERROR])
-        if abs(error) < LOST and abs(state[SPEED] * state[PERIOD] - 1.0) < DETUNED:
-            state[SPEED] += AIM * (1.0 / state[PERIOD] - state[SPEED])
-            state[NUDGE] = -PULL * error * state[SPEED]
+        if abs(state[SPEED] * state[PERIOD] - 1.0) < DETUNED:
+            if abs(error) < LOST:
+                state[SPEED] += AIM * (1.0 / state[PERIOD] - state[SPEED])
+                state[NUDGE] = -PULL * error * state[SPEED]
+            else:
+                state[SPEED], state[NUDGE] = 1.0 / state[PERIOD], 0.0
+                state[CROSSED] += error
             return False
     else:
         state[ERROR] = UNSURE
     state[SPEED] = 1.0 / state[PERIOD]
-    state[NUDGE] = 0.0
+    state[NUDGE] = state[CROSSED] = 0.0
     state[PHASE] = late * state[SPEED]
     return not running or phase > 0.5
 

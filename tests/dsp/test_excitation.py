@@ -73,6 +73,21 @@ def test_a_note_between_two_octaves_stays_in_the_one_that_it_began_in(pitch: flo
     assert late == pytest.approx(RATE / (pitch if begun else 2.0 * pitch), rel=0.03)
 
 
+@pytest.mark.parametrize("pitch", [220.0, 440.0, 1050.0])
+@pytest.mark.parametrize("drift", [1.0, 3.0])
+def test_no_pulse_jumps_where_a_loud_second_partial_drifts(pitch: float, drift: float) -> None:
+    time = np.arange(int(2 * RATE)) / RATE
+    first, second = (1.0 + (k * pitch / 1500.0) ** 2 for k in (1, 2))
+    x = first * np.sin(2 * np.pi * pitch * time) + 1.6 * second * np.sin(2 * np.pi * (2 * pitch + drift) * time)
+    state, table, hop = excitation.new_state(), excitation.pulse_table(), 64
+    pulses, cues, places = np.zeros(hop, np.float32), np.zeros(excitation.CUES, np.float32), []
+    for i in range(0, x.size // hop * hop, hop):
+        excitation.excite(state, table, RATE, (0.1 * x[i : i + hop]).astype(np.float32), pulses, cues)
+        places += list(i + excitation.fired(state)[:, excitation.AT])
+    late = np.array(places)[np.array(places) > 0.3 * RATE]
+    assert np.diff(late) == pytest.approx(RATE / pitch, rel=0.03)
+
+
 @pytest.mark.parametrize("pitch", [110.0, 262.0, 587.0])
 def test_a_leap_by_an_octave_is_followed_at_once(pitch: float) -> None:
     low, high = tone(pitch, 0.5, 1.0), tone(2.0 * pitch, 0.5, 1.0)
