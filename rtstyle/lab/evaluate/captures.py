@@ -172,8 +172,9 @@ def lines(table: list[Heard], unusable: Collection[str]) -> list[str]:
     text = [
         "## Captured from ten seconds", "",
         "Share of seconds judged the class / the judge's mean probability of it, one clip of each other instrument at amount "
-        "1; the equaliser is matched to the same ten seconds. A style of which there are no ten seconds stands here alone. Leans "
-        "on: also with its own style withheld. The judge's accuracy is known for the seven instruments above alone.", "",
+        "1; the equaliser is matched to the same ten seconds: a line of single notes over several pitches, chords or few pitches "
+        "only where nothing else is recorded. A style of which there are no ten seconds stands here alone. Leans on: also with "
+        "its own style withheld. The judge's accuracy is known for the seven instruments above alone.", "",
         "| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads),
     ]  # fmt: skip
     for instrument, target in dict.fromkeys((one.instrument, one.target) for one in table):
