@@ -35,8 +35,10 @@ STRUCK: Final = 3.0  # ratio of powers, now and 30 ms ago, at which a note begin
 SETTLED: Final = 0.1  # seconds in which it cannot
 ATTACK: Final = 0.06  # seconds for which a note may have spoken before its first mark
 AUDIBLE: Final = 0.003  # of the power of the note's begin: where it speaks
-FADES: Final = (-90.0, -15.0)  # dB per second, plucked or struck: held notes fall slower, and faster when let go
-MEASURABLE: Final = 0.12  # seconds of a note whose fall is measured
+# What is plucked or struck falls, and is loudest at once: by more than so many dB per second, within so many seconds.
+PLUCKED: Final = ((-4.0, 0.036), (-15.0, 0.056))
+LET_GO: Final = -90.0  # dB per second: what falls faster was held
+MEASURABLE: Final = 0.12  # seconds of a note of which both are measured
 SUSTAINED: Final = 0.4  # of the level of a held note's loudest moment: what is below at its end is not played
 RUMBLE, PITCHED = 0.35, 0.7  # of a note's pitch: below the first nothing stays, from the second on all
 
@@ -71,6 +73,7 @@ def find_marks(audio: NDArray[np.float32], sample_rate: int) -> Marks:
     marks: list[NDArray[np.float64]] = []
     notes: list[tuple[float, ...]] = []
     falls: list[tuple[float, float]] = []
+    rises: list[float] = []
     end, count, length = 0.0, 0, 0
     for first, last in _rows(place, period, sure, energy, sample_rate):
         own, periods = place[first:last], period[first:last]
@@ -93,8 +96,10 @@ def find_marks(audio: NDArray[np.float32], sample_rate: int) -> Marks:
         count, length, end = count + total, length + sound.size, own[-1]
         if seconds > MEASURABLE:
             falls.append((float(np.polyfit(own / sample_rate, 20.0 * np.log10(level), 1)[0]), seconds))
+            loudest = int(columns[2].argmax())
+            rises.append((columns[0][loudest] - columns[0][0]) / sample_rate)
     fall = _weighted_median(falls)
-    struck = FADES[0] < fall < FADES[1]
+    struck = any(LET_GO < fall < falling and np.median(rises) < rising for falling, rising in PLUCKED)
     marked, noted = np.concatenate([np.zeros((0, 3)), *marks]), np.array(notes, np.float64).reshape(-1, 5)
     if not struck:
         _leave_fades(marked, noted, sample_rate)

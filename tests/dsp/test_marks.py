@@ -48,9 +48,19 @@ def test_what_has_no_pitch_has_no_notes(what: str) -> None:
     assert found.seconds < 0.3 and found.fall == 0.0
 
 
-def test_struck_notes_say_how_fast_they_fall() -> None:
-    notes = [tone(pitch, 0.6, fall=-40.0) for pitch in (262.0, 330.0, 392.0)]
-    assert marks.find_marks(np.concatenate(notes), RATE).fall == pytest.approx(-40.0, rel=0.1)
+@pytest.mark.parametrize("fall", [-40.0, -12.0, -6.0])
+def test_struck_notes_say_how_fast_they_fall(fall: float) -> None:
+    notes = [tone(pitch, 0.6, fall=fall) for pitch in (262.0, 330.0, 392.0)]
+    assert marks.find_marks(np.concatenate(notes), RATE).fall == pytest.approx(fall, rel=0.1)
+
+
+@pytest.mark.parametrize("fall", [-40.0, -12.0])
+def test_short_bows_that_swell_first_are_no_struck_notes(fall: float) -> None:
+    notes = [tone(pitch, 0.3, fall=fall) for pitch in (262.0, 330.0, 392.0)]
+    swell = np.minimum(np.arange(notes[0].size) / (0.1 * RATE), 1.0)
+    bowed = [(swell * 10.0 ** (-0.05 * fall * 0.1 * swell) * note).astype(np.float32) for note in notes]
+    found = marks.find_marks(np.concatenate(bowed), RATE)
+    assert len(found.notes) == 3 and found.fall == 0.0
 
 
 def test_short_notes_that_are_let_go_are_held_ones() -> None:
