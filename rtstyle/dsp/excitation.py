@@ -45,9 +45,7 @@ REACH: Final = 4  # lags on either side from which the value between two is made
 PULL: Final = 0.2  # share of a crossing's phase error that the loop makes up for within a period
 AIM: Final = 0.1  # share by which the loop's frequency nears that of the autocorrelation at each crossing
 LOST: Final = 0.25  # phase error, in turns, at which the crossings have come to another place in the period
-DETUNED: Final = (
-    0.12  # share by which the loop's frequency is off that of the period where it starts anew from the crossing
-)
+DETUNED: Final = 0.12  # share by which the loop is off the period's frequency where it starts anew from the crossing
 UNSURE, ASTRAY = 0.08, 0.16  # mean phase error from which the train fades, and at which it is silent
 
 CLEAR, CLEARER = 0.90, 0.96  # clarity of what counts as clear: not at all below the first, wholly from the second on

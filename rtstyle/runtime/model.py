@@ -159,26 +159,29 @@ def load_model(
         raise ValueError(f"max_frames {max_frames} and threads {threads} must be at least 1")
     levels = (max_frames - 1).bit_length() + 1
     mode = floating_point_mode()  # creating a session flushes denormals on this thread, which is not ours to change
+    native = prefer == "native" and find_library() is not None
+    graphs: list[Graph] = []  # all turns share them: what a processor reads in a block is most of all their weights
     try:
-        graphs = _load_graphs(bundle, device, threads, prefer)
+        for content, path in ((bundle.encoder, bundle.encoder_path), (bundle.decoder, bundle.decoder_path)):
+            if native:
+                graphs.append(NativeGraph(open_library(), content, str(path), device=device, threads=threads))
+            else:
+                graphs.append(PythonGraph(content, str(path), device=device, threads=threads))
         *earlier, model = (_prepare(bundle, graphs, levels, turn == 0) for turn in range(bundle.turns))
         for one in reversed(earlier):
             one.then(model)
             model = one
         return model
+    except BaseException:
+        for graph in graphs:
+            graph.close()
+        raise
     finally:
         restore_mode(mode)
 
 
-def _load_graphs(bundle: Bundle, device: str, threads: int, prefer: str) -> Sequence[Graph]:
-    """Encoder and decoder. All turns share them: what a processor reads in a block is most of all their weights."""
-    files = ((bundle.encoder, str(bundle.encoder_path)), (bundle.decoder, str(bundle.decoder_path)))
-    if prefer == "native" and find_library() is not None:
-        return [NativeGraph(open_library(), model, file, device=device, threads=threads) for model, file in files]
-    return [PythonGraph(model, file, device=device, threads=threads) for model, file in files]
-
-
 def _prepare(bundle: Bundle, graphs: Sequence[Graph], levels: int, first: bool) -> LoadedModel:
+    """One turn: memory of its own, and sessions of both graphs."""
     hops, hop, channels = 1 << (levels - 1), bundle.hop, bundle.channels
     spectral = bundle.kind == "spectral"
     memory = Memory()

@@ -21,6 +21,8 @@ from rtstyle.runtime.model import (
     load_model,
     run_model,
 )
+from rtstyle.runtime.native import NativeGraph
+from rtstyle.runtime.session import HANDLE
 from tests.contract import noise_signal
 from tests.fixtures_bundles import GraphBuilder, in_two_turns, make_identity_bundle, make_network_bundle, rewritten
 
@@ -236,6 +238,24 @@ def test_a_second_turn_plays_what_the_first_has_played(kind: str, tmp_path: Path
         played = twice.step(x, twice.controls(style))
         twice.reset()
         assert np.abs(played - by_hand)[settled].max() < 1e-4 * np.abs(by_hand).max()
+
+
+def test_turns_share_their_graphs(tmp_path: Path) -> None:
+    model = load_model(in_two_turns(make_network_bundle(tmp_path / "m", "spectral")))
+    first, second = ([int(session.table[HANDLE]) for session in turn.sessions] for turn in model.turns)
+    assert first == second
+    assert 0 not in first
+
+
+def test_what_was_loaded_of_a_model_that_does_not_load_is_freed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = make_network_bundle(tmp_path / "m", "spectral")
+    closed: list[NativeGraph] = []
+    monkeypatch.setattr(NativeGraph, "close", closed.append)
+    with pytest.raises(BundleError):
+        load_model(rewritten(bundle, decoder=b"no graph"))
+    assert len(closed) == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
