@@ -252,7 +252,7 @@ def test_what_was_loaded_of_a_model_that_does_not_load_is_freed(
 ) -> None:
     bundle = make_network_bundle(tmp_path / "m", "spectral")
     closed: list[NativeGraph] = []
-    monkeypatch.setattr(NativeGraph, "close", closed.append)
+    monkeypatch.setattr(NativeGraph, "close", lambda graph: closed.append(graph))
     with pytest.raises(BundleError):
         load_model(rewritten(bundle, decoder=b"no graph"))
     assert len(closed) == 1
