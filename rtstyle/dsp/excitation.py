@@ -3,8 +3,9 @@
 A mask can only scale partials that the input has; a flute has few. This kernel makes the missing ones. A running
 autocorrelation at a sixth of the rate says how long a period is and how clear; the input is filtered down to about its
 fundamental; its rises through zero steer a phase-locked loop, and the loop sets one band-limited pulse per turn, between
-samples. The crossings have the last word on the pitch: a loop whose pace they contradict starts anew from one. Where they come
-at another place in the period (a loud second partial makes two of them) it keeps its own, since a pulse that jumps is a click.
+samples. The crossings have the last word on the phase, and so on the pitch: a loop that they contradict starts anew from one, for
+networks add pulses to the input as these lay in training. But a pulse that jumps is a click, and a loud second partial makes two
+crossings a period: where they come at another place for some hundredths of a second, the loop keeps its own.
 Without the loop each crossing's own jitter would be noise between the partials, louder the higher they are.
 
 - The pulse's height makes the power of the train one, then the input's short-time level scales it: silence in, silence out.
@@ -45,7 +46,8 @@ REACH: Final = 4  # lags on either side from which the value between two is made
 PULL: Final = 0.2  # share of a crossing's phase error that the loop makes up for within a period
 AIM: Final = 0.1  # share by which the loop's frequency nears that of the autocorrelation at each crossing
 LOST: Final = 0.25  # phase error, in turns, at which the crossings have come to another place in the period
-DETUNED: Final = 0.12  # share by which the loop is off the period's frequency where it starts anew from the crossing
+PATIENCE: Final = 0.06  # seconds for which they may; then the loop starts anew from one
+DETUNED: Final = 0.12  # share by which the loop is off the period's frequency where it does so at once
 UNSURE, ASTRAY = 0.08, 0.16  # mean phase error from which the train fades, and at which it is silent
 
 CLEAR, CLEARER = 0.90, 0.96  # clarity of what counts as clear: not at all below the first, wholly from the second on
@@ -91,8 +93,9 @@ LEAST_NOISE: Final = 0.1  # of its level: networks that look at the noise they g
     PLURALITY,  # how far the input is many notes at a time
     FIRED,  # pulses of the last call
     CROSSED,  # phase of the loop at the crossings
-) = range(29)
-STATE_SIZE: Final = 29
+    ASIDE,  # samples for which that has not been 0
+) = range(30)
+STATE_SIZE: Final = 30
 # Of a pulse: the sample of the call at which it was set, between two; the period in samples; power of the input; the gate.
 AT, PERIOD_NOW, POWER_NOW, GATE_NOW = range(4)
 MOST_FIRED: Final = 32  # pulses of one call that are told
@@ -220,8 +223,11 @@ def _hold_octave(state: Any, clarity: Any) -> None:
 
 
 @kernel
-def _steer(state: Any, late: Any) -> Any:
-    """Take one crossing, `late` samples ago, into the loop; True if it is a pulse itself."""
+def _steer(state: Any, late: Any, patience: Any) -> Any:
+    """Take one crossing, `late` samples ago, into the loop; True if it is a pulse itself.
+
+    patience: samples for which the crossings may come at another place in the period.
+    """
     phase = state[PHASE] - late * state[SPEED]
     error = phase - state[CROSSED] - np.round(phase - state[CROSSED])
     running = state[SPEED] > 0.0
@@ -234,11 +240,15 @@ def _steer(state: Any, late: Any) -> Any:
             else:
                 state[SPEED], state[NUDGE] = 1.0 / state[PERIOD], 0.0
                 state[CROSSED] += error
-            return False
+                if abs(state[CROSSED] - np.round(state[CROSSED])) < LOST:
+                    state[CROSSED] = 0.0
+            state[ASIDE] = 0.0 if state[CROSSED] == 0.0 else state[ASIDE] + state[PERIOD]
+            if state[ASIDE] <= patience:
+                return False
     else:
         state[ERROR] = UNSURE
     state[SPEED] = 1.0 / state[PERIOD]
-    state[NUDGE] = state[CROSSED] = 0.0
+    state[NUDGE] = state[CROSSED] = state[ASIDE] = 0.0
     state[PHASE] = late * state[SPEED]
     return not running or phase > 0.5
 
@@ -344,7 +354,7 @@ def excite(state: Any, table: Any, sample_rate: Any, x: Any, pulses: Any, cues: 
             interval = state[SINCE] - late
             state[SINCE] = late
             known = state[PERIOD] > 0.0 and state[CLARITY] > 0.3
-            if known and interval > 0.6 * state[PERIOD] and _steer(state, late):
+            if known and interval > 0.6 * state[PERIOD] and _steer(state, late, PATIENCE * sample_rate):
                 since = late
         if state[SINCE] > 2.5 * state[PERIOD]:
             state[SPEED] = 0.0
