@@ -11,8 +11,8 @@ that one. A recording of which it is not clear is all its own.
 What the model then makes of the recording itself is darker or brighter than it, by octaves, and so is what it makes of
 others. The style remembers that as a tone, which filters take out behind the model (`rtstyle.dsp.tone`).
 
-A recording that is like no trained style has a sound that the decoder never learnt. If it holds notes, the style keeps the
-recording, and its own periods are played where the player's pitch is clear (`rtstyle.dsp.grains`).
+A recording that is like no trained style, or is plucked or struck, has a sound that the decoder never learnt. If it holds
+notes, the style keeps the recording, and its own periods are played where the player's pitch is clear (`rtstyle.dsp.grains`).
 """
 
 from collections.abc import Sequence
@@ -123,13 +123,13 @@ def measure_style(bundle: Bundle, audio: NDArray[np.float32], recording: str, li
     mean, std = latent.mean(axis=0), np.sqrt(latent.var(axis=0) + EPSILON)
     likelihood = 1.0
     if like is None:
-        like, likelihood = lean_on([*trained, NONE], recognise(bundle, audio))
+        like, likelihood = heard_as(bundle, audio)
     if like != NONE:
         voice = trained.index(like)
         mean = OWN * mean + (1.0 - OWN) * bundle.mean[voice]
         std = OWN * std + (1.0 - OWN) * bundle.std[voice]
     plain = bundle.alone(Style("captured", "Captured", "captured"), mean, std, np.zeros(TONE_BANDS))
-    sound = audio[: int(MAX_SOUND_SECONDS * bundle.sample_rate)] if like == NONE else None
+    sound = _heard_sound(bundle, audio) if like == NONE else None
     if sound is not None and find_marks(sound, bundle.sample_rate).seconds < MIN_NOTES_SECONDS:
         sound = None
     return Measured(mean, std, measure_tone(plain, audio), seconds, like, likelihood, sound)
@@ -153,6 +153,25 @@ def measure_tone(bundle: Bundle, audio: NDArray[np.float32]) -> NDArray[np.float
     lacking = tone.balance(tone.mean_power(heard), rate) - played
     lacking -= np.average(lacking, weights=10.0 ** (played / 10.0))  # the loudness stays
     return tone.fit(power, np.clip(lacking, LOWEST_DB, HIGHEST_DB), rate)
+
+
+def _heard_sound(bundle: Bundle, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+    return audio[: int(MAX_SOUND_SECONDS * bundle.sample_rate)]
+
+
+def heard_as(bundle: Bundle, audio: NDArray[np.float32], without: str = "") -> tuple[str, float]:
+    """The trained style that a recording is heard as, else NONE, and its probability. `[control]`
+
+    What is plucked or struck is heard as none: no trained style lets go of a note that is held. audio: mono float32 at the
+    model's rate. without: a trained style that does not count.
+    """
+    ids = [*(style.id for style in bundle.manifest.styles), NONE]
+    heard = recognise(bundle, audio)
+    if find_marks(_heard_sound(bundle, audio), bundle.sample_rate).fall < 0.0:
+        return NONE, float(heard[-1])
+    if without:
+        heard[ids.index(without)] = 0.0
+    return lean_on(ids, heard)
 
 
 def lean_on(ids: Sequence[str], heard: NDArray[np.float64]) -> tuple[str, float]:

@@ -275,6 +275,16 @@ def test_a_recording_that_is_like_no_style_is_played_itself_if_it_holds_notes(ho
     assert np.array_equal(played.step(x, rain), plain.step(x, rain))
 
 
+def test_what_is_plucked_leans_on_no_style_whatever_it_sounds_like(home: Path, listening: Bundle) -> None:
+    held = notes()
+    time = np.arange(len(held) // 3) / SAMPLE_RATE
+    plucked = held * np.tile(10.0 ** (-time), 3)[:, None].astype(np.float32)  # 20 dB a second
+    assert capture_style(listening, record(home, held), "held").like == "style-0"
+    guitar = capture_style(listening, record(home, plucked), "plucked")
+    assert guitar.like == "none" and guitar.sound
+    assert capture_style(listening, record(home, plucked), "told", like="style-1").like == "style-1"
+
+
 def test_a_style_that_leans_on_a_trained_one_is_not_played_from_its_recording(home: Path) -> None:
     bundle = make_network_bundle(home / "network")
     assert not capture_style(bundle, record(home, notes()), "mine", like="style-1").sound

@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 
 from rtstyle.bundle import Bundle, Style, load_bundle
 from rtstyle.bundle.captured import NONE
-from rtstyle.capture import lean_on, measure_style
+from rtstyle.capture import heard_as, measure_style
 from rtstyle.engine.cells import CELL_OF
 from rtstyle.engine.engine import Engine
 from rtstyle.errors import ParameterError
 from rtstyle.lab.evaluate.clips import RATE
 from rtstyle.runtime.model import LoadedModel, load_model
-from rtstyle.runtime.recogniser import recognise
 
 Audio = NDArray[np.float32]
 BLOCK = 128
@@ -68,10 +67,7 @@ class BundleRun:
         bundle = self.bundle
         audio = soxr.resample(recording, RATE, bundle.sample_rate) if bundle.sample_rate != RATE else recording
         if without:
-            ids = [*(style.id for style in bundle.manifest.styles), NONE]
-            heard = recognise(bundle, audio)
-            heard[ids.index(without)] = 0.0
-            like, _ = lean_on(ids, heard)
+            like, _ = heard_as(bundle, audio, without)
         measured = measure_style(bundle, audio, "the recording", like)
         style = Style(CAPTURED, "Captured", "captured")
         alone = bundle.alone(style, measured.mean, measured.std, measured.tone, measured.sound)
