@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from rtstyle.dsp import excitation
@@ -40,6 +41,7 @@ PLUCKED: Final = ((-4.0, 0.036), (-15.0, 0.056))
 LET_GO: Final = -90.0  # dB per second: what falls faster was held
 MEASURABLE: Final = 0.12  # seconds of a note of which both are measured
 SUSTAINED: Final = 0.4  # of the level of a held note's loudest moment: what is below at its end is not played
+STEP: Final = 0.15  # of a period by which a mark may differ from a period after the one before
 RUMBLE, PITCHED = 0.35, 0.7  # of a note's pitch: below the first nothing stays, from the second on all
 
 
@@ -76,7 +78,7 @@ def find_marks(audio: NDArray[np.float32], sample_rate: int) -> Marks:
     rises: list[float] = []
     end, count, length = 0.0, 0, 0
     for first, last in _rows(place, period, sure, energy, sample_rate):
-        own, periods = place[first:last], period[first:last]
+        own, periods = _in_step(x, place[first:last], period[first:last])
         seconds = (own[-1] - own[0]) / sample_rate
         level = np.sqrt(_power(energy, own, periods) + 1e-12)
         back = _spoken(energy, own[0], periods[0], end, sample_rate)
@@ -166,6 +168,32 @@ def _rows(
             rows.append((first, last))
         first = k
     return rows
+
+
+def _in_step(
+    x: NDArray[np.float32], place: NDArray[np.float64], period: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The marks of a note anew, and their periods: each where the sound is most like that around the one before it.
+
+    Pulses have the pitch, but where the second partial is loud they may leap by a part of a period, and grains that follow one
+    another would contradict each other there.
+    """
+    at = place[0]
+    steps, last = [at], place[-1] + 0.5 * period[-1]
+    while True:
+        width = float(np.interp(at, place, period))
+        here, after = round(at), round(at + width)
+        half, reach = int(width), max(int(STEP * width), 1)
+        if at + width > last or after + half + reach + 1 > x.size:
+            return np.array(steps), np.interp(steps, place, period)
+        near = sliding_window_view(x[after - half - reach : after + half + reach + 1], 2 * half + 1)
+        likeness = near @ x[here - half : here + half + 1] / (np.sqrt(np.square(near).sum(axis=1)) + 1e-9)
+        best = min(max(int(likeness.argmax()), 1), 2 * reach - 1)
+        left, peak, right = likeness[best - 1 : best + 2]
+        bend = left - 2.0 * peak + right
+        shift = float(np.clip(0.5 * (left - right) / bend, -0.5, 0.5)) if bend < 0.0 else 0.0
+        at += after - here + best - reach + shift
+        steps.append(at)
 
 
 def _spoken(

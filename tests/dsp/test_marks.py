@@ -81,6 +81,19 @@ def test_a_held_note_ends_where_it_fades_away_and_a_struck_one_does_not() -> Non
     assert struck.fall < 0.0 and struck.seconds > 0.45
 
 
+@pytest.mark.parametrize("drift", [1.0, 3.0])
+def test_marks_stay_a_period_apart_where_a_loud_second_partial_drifts(drift: float) -> None:
+    """The pulses that they begin as leap there by a part of a period."""
+    time = np.arange(2 * RATE) / RATE
+    first, second = (1.0 + (k * 220.0 / 1500.0) ** 2 for k in (1, 2))
+    x = first * np.sin(2 * np.pi * 220.0 * time) + 1.6 * second * np.sin(2 * np.pi * (440.0 + drift) * time)
+    found = marks.find_marks((0.1 * x).astype(np.float32), RATE)
+    assert found.seconds > 1.5
+    for note in found.notes:
+        places = found.marks[int(note[marks.BODY]) : int(note[marks.LAST]) + 1, marks.PLACE]
+        assert np.diff(places) == pytest.approx(RATE / 220.0, rel=0.03)
+
+
 def test_rumble_below_a_note_is_taken_out_and_the_note_left() -> None:
     clean = np.concatenate([tone(440.0, 1.0), silence(0.1)])
     hum = (0.1 * np.sin(2 * np.pi * 50.0 * np.arange(clean.size) / RATE)).astype(np.float32)
