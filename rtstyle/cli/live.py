@@ -86,58 +86,58 @@ def live(
         Print the final state as JSON on stdout, status on stderr.
     """
     os.environ.setdefault("JACK_NO_START_SERVER", "1")
-    from rtstyle.params import PARAMETERS
-    from rtstyle.rig import Rig, Setup
+    with _ended_by_signals() as ended:  # from here on: importing swallows interrupts, too
+        from rtstyle.params import PARAMETERS
+        from rtstyle.rig import Rig, Setup
 
-    setup = Setup(
-        model=model,
-        style=style,
-        mix=None if mix is None else PARAMETERS["mix"].parse(mix),
-        amount=None if amount is None else PARAMETERS["style.amount"].parse(amount),
-        dynamics=None if dynamics is None else PARAMETERS["dynamics"].parse(dynamics),
-        backend=backend,
-        input=input,
-        output=output,
-        input_channel=input_channel,
-        channels=channels,
-        rate=rate,
-        block=block,
-        driver=driver,
-        midi=midi,
-        preset=preset,
-        device=device,
-    )
-    screen = sys.stdout.isatty() and not json
-    lines = sys.stderr if json else sys.stdout
-    with Rig(setup, tell=None if screen else lambda text: print(text, file=lines, flush=True)) as rig:
-        try:
-            with _terminated_like_interrupted():
+        setup = Setup(
+            model=model,
+            style=style,
+            mix=None if mix is None else PARAMETERS["mix"].parse(mix),
+            amount=None if amount is None else PARAMETERS["style.amount"].parse(amount),
+            dynamics=None if dynamics is None else PARAMETERS["dynamics"].parse(dynamics),
+            backend=backend,
+            input=input,
+            output=output,
+            input_channel=input_channel,
+            channels=channels,
+            rate=rate,
+            block=block,
+            driver=driver,
+            midi=midi,
+            preset=preset,
+            device=device,
+        )
+        screen = sys.stdout.isatty() and not json
+        lines = sys.stderr if json else sys.stdout
+        with Rig(setup, tell=None if screen else lambda text: print(text, file=lines, flush=True)) as rig:
+            try:
                 rig.open()
                 if record is not None:
                     rig.record(record, with_dry=record_dry)
                 rig.start()
-                _show(rig, seconds, screen, lines)
-            code = 0
-        except KeyboardInterrupt:
-            code = INTERRUPTED
-        with _interrupts_ignored():
-            final = rig.state().as_dict() if json and rig.engine.sample_rate else None
-            kept = rig.stop_recording()
-            rig.close()
-    if final is not None:
-        from rtstyle.cli.output import emit_json
+                _show(rig, seconds, screen, lines, ended)
+                code = 0
+            except KeyboardInterrupt:
+                code = INTERRUPTED
+            with _interrupts_ignored():
+                final = rig.state().as_dict() if json and rig.engine.sample_rate else None
+                kept = rig.stop_recording()
+                rig.close()
+        if final is not None:
+            from rtstyle.cli.output import emit_json
 
-        emit_json(final)
-    if kept is not None:
-        print(f"recorded {kept}", file=lines)
-    return code
+            emit_json(final)
+        if kept is not None:
+            print(f"recorded {kept}", file=lines)
+        return code
 
 
-def _show(rig: Any, seconds: float | None, screen: bool, lines: Any) -> None:
+def _show(rig: Any, seconds: float | None, screen: bool, lines: Any, ended: threading.Event) -> None:
     """Show the rig until the time is over or Ctrl-C."""
     until = None if seconds is None else time.monotonic() + seconds
     if screen:
-        _show_screen(rig, until)
+        _show_screen(rig, until, ended)
         return
     from rtstyle.cli.live_screen import audio_line, latency_line, status
 
@@ -145,14 +145,14 @@ def _show(rig: Any, seconds: float | None, screen: bool, lines: Any) -> None:
     for line in (f"{state.model} {state.style}; Ctrl-C ends", audio_line(state), latency_line(state)):
         print(line, file=lines, flush=True)
     said = time.monotonic()
-    for now in _ticks(until):
+    for now in _ticks(until, ended):
         if now - said >= _STATUS_SECONDS:
             said = now
             print(status(rig.state()), file=lines, flush=True)
     print(status(rig.state()), file=lines, flush=True)
 
 
-def _show_screen(rig: Any, until: float | None) -> None:
+def _show_screen(rig: Any, until: float | None, ended: threading.Event) -> None:
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
@@ -163,31 +163,41 @@ def _show_screen(rig: Any, until: float | None) -> None:
         return Text("\n".join([*screen(rig.state()), "", "Ctrl-C ends"]))
 
     with Live(picture(), console=Console(), auto_refresh=False, transient=False) as shown:
-        for _ in _ticks(until):
+        for _ in _ticks(until, ended):
             shown.update(picture(), refresh=True)
 
 
-def _ticks(until: float | None) -> Iterator[float]:
-    """The time, every tenth of a second, until it is `until`."""
-    sleeping = threading.Event()
+def _ticks(until: float | None, ended: threading.Event) -> Iterator[float]:
+    """The time, every tenth of a second, until it is `until`. Raises KeyboardInterrupt once it has `ended`."""
     now = time.monotonic()
     while until is None or now < until:
-        sleeping.wait(_REFRESH_SECONDS if until is None else min(_REFRESH_SECONDS, until - now))
+        if ended.wait(_REFRESH_SECONDS if until is None else min(_REFRESH_SECONDS, until - now)):
+            raise KeyboardInterrupt
         now = time.monotonic()
         yield now
 
 
 @contextlib.contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM ends the show as Ctrl-C does: the recording is finished, the device let go."""
+def _ended_by_signals() -> Iterator[threading.Event]:
+    """Ctrl-C and SIGTERM end the show: the recording is finished, the device let go. Yields what they set.
+
+    They raise KeyboardInterrupt, too; but where one arrives while an audio library calls back, nobody hears of it.
+    """
+    ended = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield ended
         return
-    before = signal.signal(signal.SIGTERM, _interrupt)
+
+    def end(_number: int, _frame: object) -> None:
+        ended.set()
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield ended
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
@@ -201,7 +211,3 @@ def _interrupts_ignored() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _interrupt(_number: int, _frame: object) -> None:
-    raise KeyboardInterrupt
