@@ -117,11 +117,11 @@ def main() -> None:
         difference = check(net, model, pair)
         controls = np.zeros(CONTROLS, np.float32)
         controls[1] = 1.0
-        y = np.zeros(HOP, np.float32)
+        y, own = np.zeros(HOP, np.float32), np.zeros(1, np.float32)
         rows = np.stack([x, x, x])
 
         jobs = {
-            "ours": lambda: run_model(model.table, controls, x, y, 1),
+            "ours": lambda: run_model(model.table, controls, x, y, own, 1),
             "onnxruntime_python": lambda: pair.step(rows),
             "torchscript": lambda: scripted(tensor),
             "torchscript_frozen": lambda: frozen(tensor),

@@ -220,7 +220,7 @@ def active_latent(model: LoadedModel, channels: int, audio: NDArray[np.float32])
         while hops > left:
             hops //= 2  # the model cuts calls into powers of two, and only the last part's latent is there afterwards
         x = audio[start : start + hops * model.hop]
-        if run_model(model.table, controls, x, np.empty_like(x), hops) != OK:
+        if run_model(model.table, controls, x, np.empty_like(x), np.empty(hops, np.float32), hops) != OK:
             raise RtstyleError(f"The model '{model.name}' failed on the recording; try `rtstyle models verify`.")
         latent, active = np.empty((hops, channels), np.float32), np.empty(hops, np.int64)
         _read_latent(model.table, latent, active)

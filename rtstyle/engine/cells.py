@@ -136,7 +136,8 @@ L_READER = 15 * STRIDE  # float64[READER_SIZE]: the audio thread's view of this 
 L_CALLS = 16 * STRIDE  # int64[models, CALL_SIZE]: arguments of the model's entry, one row per instance
 L_WANTED = 17 * STRIDE  # float32[channels, room], scratch: the input that the wet samples stand for
 L_FOLLOWER = 18 * STRIDE  # float64[models, dynamics.FOLLOWER_SIZE]
-LANE_SLOTS: Final = 19
+L_OWN = 19 * STRIDE  # float32[models, max_frames]: how far the loudness of each hop in L_Y is the model's own
+LANE_SLOTS: Final = 20
 
 # --- cells of a lane's L_STATE ------------------------------------------------------------------------------------------
 ACTIVE = 0  # audio thread sets, the thread that runs the lanes obeys
@@ -173,7 +174,7 @@ MODE, WEIGHT, MIRROR = range(3)  # cells of L_READER
 READER_SIZE: Final = 4
 SOUNDING, MIRRORING, SILENT = range(3)  # MODE
 
-CALL_TABLE, CALL_TABLE_SIZE, CALL_CONTROLS, CALL_X, CALL_Y, CALL_HOPS = range(6)
+CALL_TABLE, CALL_TABLE_SIZE, CALL_CONTROLS, CALL_X, CALL_Y, CALL_HOPS, CALL_OWN = range(7)
 CALL_SIZE: Final = 8
 
 MAX_BLOCK: Final = 16_384

@@ -8,7 +8,7 @@ of every sample. What a lane costs in time is only how far WRITTEN lags behind; 
 different hop, rate and latency, and the dry signal, line up by position alone.
 
 Before it is published, the wet signal is made to rise and fall as its input does, as far as `dynamics` says (`_follow`): at the
-host's rate and by absolute position, so that no model needs to know of it.
+host's rate and by absolute position. A model says which hops to leave alone, whose loudness is their own: a plucked string's.
 
 A hop that the model did not make (fault, rest after a fault, too late) is silent and has weight 0; the reader fades on it.
 """
@@ -262,25 +262,13 @@ def _emit(chain: Any, lane: Any, samples: Any, good: Any) -> None:
         state[BACKOFF] = state[cells.SHORT_BACKOFF]
     if state[GOOD] > FORGIVE_SECONDS * state[cells.MODEL_RATE]:
         state[cells.STRIKES] = 0
-    first = 0
-    made = samples
-    clean = good
-    if state[cells.RESAMPLES] == 0:
-        first = min(state[cells.SKIP], samples)
-        state[cells.SKIP] -= first
-        made = samples - first
-        for row in range(y.shape[0]):
-            for i in range(made):
-                host[row, i] = y[row, first + i]
-    else:
-        up_buffer = floats(lane, L_UP_BUFFER)
-        up_state = integers(lane, L_UP_STATE)
-        up_table = floats(lane, L_UP)
-        resample.push(up_state, up_buffer, y, 0, samples)
-        made = resample.pull(up_state, up_buffer, up_table, state[cells.UP_STEP], host, 0, host.shape[1])
-        # The filter smears a missing hop over its length: that much before and after it is not to be heard either.
-        clean = state[GOOD] >= samples + up_table.shape[1]
-    _follow(chain, lane, made, clean)
+    # The resampler smears a missing hop over its length: that much before and after it is not to be heard either.
+    clean = good if state[cells.RESAMPLES] == 0 else state[GOOD] >= samples + floats(lane, L_UP).shape[1]
+    made = 0
+    for h in range(samples // state[cells.HOP]):
+        came = _bring(lane, h, made)
+        _follow(chain, lane, h, made, came, clean)
+        made += came
     for row in range(y.shape[0], channels):
         for i in range(made):
             host[row, i] = host[0, i]
@@ -301,28 +289,54 @@ def _emit(chain: Any, lane: Any, samples: Any, good: Any) -> None:
 
 
 @kernel
-def _follow(chain: Any, lane: Any, made: Any, clean: Any) -> None:
-    """Play the next `made` wet samples as loud as the input that they stand for, as far as `dynamics` says.
+def _bring(lane: Any, h: Any, made: Any) -> Any:
+    """Bring hop `h` of y to the host's rate, behind the `made` wet samples that came before; returns how many came."""
+    state = integers(lane, L_STATE)
+    y = floats(lane, L_Y)
+    host = floats(lane, L_HOST)
+    hop = state[cells.HOP]
+    if state[cells.RESAMPLES] != 0:
+        buffer = floats(lane, L_UP_BUFFER)
+        resampler = integers(lane, L_UP_STATE)
+        resample.push(resampler, buffer, y, h * hop, hop)
+        return resample.pull(
+            resampler, buffer, floats(lane, L_UP), state[cells.UP_STEP], host, made, host.shape[1] - made
+        )
+    skipped = min(state[cells.SKIP], hop)
+    state[cells.SKIP] -= skipped
+    for row in range(y.shape[0]):
+        for i in range(hop - skipped):
+            host[row, made + i] = y[row, h * hop + skipped + i]
+    return hop - skipped
 
-    What is not to be heard is passed over: a gap is no diminuendo to make up for.
+
+@kernel
+def _follow(chain: Any, lane: Any, h: Any, made: Any, count: Any, clean: Any) -> None:
+    """Play the `count` wet samples that hop `h` brought, behind `made`, as loud as the input that they stand for.
+
+    As far as `dynamics` says and their loudness is not the model's own. What is not to be heard is passed over: a gap is no
+    diminuendo to make up for.
     """
     setup = doubles(chain, cells.SETUP)[0]
     wanted = floats(lane, cells.L_WANTED)
     host = floats(lane, L_HOST)
     follower = doubles(lane, cells.L_FOLLOWER)
-    delay.read(floats(chain, cells.FEED), integers(lane, L_WET_INDEX)[ring.WRITTEN], wanted, made)
+    own = floats(lane, cells.L_OWN)
+    delay.read(floats(chain, cells.FEED), integers(lane, L_WET_INDEX)[ring.WRITTEN] + made, wanted, count)
     if follower.shape[0] < wanted.shape[0]:
-        _sum_channels(wanted, made)
-    dynamics.follow(
-        follower,
-        np.float64(floats(chain, cells.PARAMETERS)[0, cells.DYNAMICS]),
-        setup[cells.FOLLOW_GLIDE],
-        setup[cells.FOLLOW_POLE],
-        setup[cells.FOLLOW_SMOOTH],
-        wanted,
-        host if clean else wanted,
-        made,
-    )
+        _sum_channels(wanted, count)
+    share = np.float64(floats(chain, cells.PARAMETERS)[0, cells.DYNAMICS])
+    for row in range(follower.shape[0]):
+        dynamics.follow(
+            follower[row : row + 1],
+            share * (1.0 - own[row, h]),
+            setup[cells.FOLLOW_GLIDE],
+            setup[cells.FOLLOW_POLE],
+            setup[cells.FOLLOW_SMOOTH],
+            wanted[row : row + 1],
+            host[row : row + 1, made:] if clean else wanted[row : row + 1],
+            count,
+        )
 
 
 @cfunc(types.int64(types.int64, types.int64, types.int64), nopython=True, cache=True)

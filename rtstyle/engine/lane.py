@@ -11,6 +11,7 @@ from rtstyle.engine import cells
 from rtstyle.engine.cells import (
     BACKOFF,
     CALL_CONTROLS,
+    CALL_OWN,
     CALL_SIZE,
     CALL_TABLE,
     CALL_TABLE_SIZE,
@@ -182,13 +183,14 @@ def new_lane(
         memory.put(cells_slot, np.zeros(resample.STATE_SIZE, np.int64) if resampler is None else resampler.state)
     memory.put(cells.L_WANTED, np.zeros((channels, host_room), np.float32))
     memory.put(cells.L_FOLLOWER, dynamics.new_follower(count))
+    memory.put(cells.L_OWN, np.zeros((count, model.max_frames), np.float32))
     memory.put(L_WET, delay.new_line(channels + 1, ring_frames))
     memory.put(L_WET_INDEX, ring.new_index())
     memory.put(L_READER, np.zeros((1, cells.READER_SIZE)))
     calls = np.zeros((count, CALL_SIZE), np.int64)
-    for row, instance in zip(calls, models, strict=True):
+    for row, own, instance in zip(calls, memory[cells.L_OWN], models, strict=True):
         row[CALL_TABLE], row[CALL_TABLE_SIZE] = instance.table.ctypes.data, instance.table.size
-        row[CALL_CONTROLS] = memory[L_CONTROLS].ctypes.data
+        row[CALL_CONTROLS], row[CALL_OWN] = memory[L_CONTROLS].ctypes.data, own.ctypes.data
     memory.put(L_CALLS, calls)
 
     state = memory[L_STATE]

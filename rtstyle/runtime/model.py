@@ -113,7 +113,9 @@ class LoadedModel:
             raise ValueError(f"{x.size} samples are no multiple of the hop, {self.hop}")
         y = np.empty(x.size, dtype=np.float32)
         given = np.ascontiguousarray(x, dtype=np.float32)
-        code = run_model(self.table, np.ascontiguousarray(controls, dtype=np.float32), given, y, x.size // self.hop)
+        hops = x.size // self.hop
+        own = np.empty(hops, dtype=np.float32)
+        code = run_model(self.table, np.ascontiguousarray(controls, dtype=np.float32), given, y, own, hops)
         if code != OK:
             raise RtstyleError(
                 f"The model '{self.name}' failed: {_REASONS[code]}; check it by `rtstyle models verify {self.name}`."
@@ -261,9 +263,9 @@ def _warm_up(model: LoadedModel, levels: int) -> None:
     model.reset()
     noise = np.random.default_rng(0).normal(0.0, 0.1, model.max_frames * model.hop).astype(np.float32)
     controls = model.controls()
-    y = np.empty_like(noise)
+    y, own = np.empty_like(noise), np.empty(model.max_frames, np.float32)
     for level in range(levels):
         for _ in range(2):
-            run_model(model.table, controls, noise, y, 1 << level)
+            run_model(model.table, controls, noise, y, own, 1 << level)
     model.reset()
     model.table[at.FAILURES] = 0

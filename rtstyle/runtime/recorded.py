@@ -87,12 +87,19 @@ def play_recorded(table: Any, h: int, excited: Any) -> None:
 
 
 @kernel
-def mix_recorded(table: Any, y: Any) -> None:
-    """Add what was played in this call to y, what the model made of it, float32[hops * H]. `[audio]`"""
+def mix_recorded(table: Any, y: Any, own: Any) -> None:
+    """Add what was played in this call to y, what the model made of it, float32[hops * H]. `[audio]`
+
+    own: float32[hops], overwritten: how far each hop falls as what was struck in the recording, not as the input.
+    """
     played = carray(float32_at(table[at.GRAINED]), (y.size,))
     kept = carray(float32_at(table[at.KEPT]), (y.size,))
     for n in range(y.size):
         y[n] = kept[n] * y[n] + played[n]
+    struck = carray(float64_at(table[at.FALLS]), (table[at.STYLES],))[table[at.VOICE]] < 0.0
+    hop = table[at.HOP]
+    for h in range(own.size):
+        own[h] = np.float32(1.0) - kept[(h + 1) * hop - 1] if struck else np.float32(0.0)
 
 
 @kernel

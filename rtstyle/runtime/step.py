@@ -38,15 +38,18 @@ ERROR_CLOSED: Final = 3
 
 
 @kernel
-def run_model(table: Any, controls: Any, x: Any, y: Any, frames: int) -> int:
+def run_model(table: Any, controls: Any, x: Any, y: Any, own: Any, frames: int) -> int:
     """Run `frames` hops of one stream. `[audio]`
 
     table: int64, of a LoadedModel. controls: float32[CONTROLS]: amount, clipped to 0..1, then the weight of each
-    style; all weights 0 leave the latent as it is. x, y: float32[frames * hop], which may be the same memory. Returns
-    OK or an ERROR_* code; then y is zeroed and the model starts afresh. Samples of x that are no numbers are taken as
-    0 and counted. Latency: the bundle's.
+    style; all weights 0 leave the latent as it is. x, y: float32[frames * hop], which may be the same memory. own:
+    float32[frames], overwritten: how far, 0..1, the loudness of each hop of y is its own and not to be made the input's.
+    Returns OK or an ERROR_* code; then y is zeroed and the model starts afresh. Samples of x that are no numbers are
+    taken as 0 and counted. Latency: the bundle's.
     """
     mode = flush_denormals()
+    for h in range(frames):
+        own[h] = np.float32(0.0)
     in_turns = table[at.NEXT] != 0
     last = carray(int64_at(table[at.NEXT]), (at.SLOTS,)) if in_turns else table
     code = ERROR_CLOSED if table[at.KIND] == at.CLOSED else OK
@@ -71,7 +74,7 @@ def run_model(table: Any, controls: Any, x: Any, y: Any, frames: int) -> int:
         if code == OK and last[at.TONED] != 0:
             tone.colour(carray(float64_at(last[at.FILTERS]), (tone.SIZE,)), y_now, hop)
         if code == OK and table[at.RECORDED] != 0:
-            mix_recorded(table, y_now)
+            mix_recorded(table, y_now, own[done : done + (1 << level)])
         if code == OK and not _all_finite(y_now):
             code = ERROR_NOT_FINITE
         done += 1 << level

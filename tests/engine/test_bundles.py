@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from rtstyle.engine.engine import Engine
 from rtstyle.engine.lane import SILENCE_SECONDS
 from rtstyle.runtime.model import LoadedModel, load_model
 from tests.contract import lag_of
+from tests.dsp.test_marks import silence, tone
 from tests.engine.signals import conditioned, delayed, noise, play, ready, sine
 from tests.fixtures_bundles import make_identity_bundle, make_network_bundle
 
@@ -119,3 +121,26 @@ def test_blocks_do_not_change_what_a_network_plays(kind: str, tmp_path: Path) ->
             late = engine.latency().total
             frames = 20_000 - max(late, total)
             assert np.abs(y[:, late : late + frames] - whole[:, total : total + frames]).max() < 1e-5
+
+
+def decibels(x: np.ndarray) -> float:
+    return 10 * float(np.log10(np.mean(x**2)))
+
+
+@pytest.mark.parametrize("rate", [44_100, 48_000])
+@pytest.mark.parametrize("fall", [0.0, -30.0])
+def test_what_is_plucked_falls_under_a_held_note_and_what_is_held_does_not(
+    fall: float, rate: int, tmp_path: Path
+) -> None:
+    bundle = make_network_bundle(tmp_path / "m")
+    notes = [part for pitch in (196.0, 220.0, 247.0) for part in (tone(pitch, 0.8, fall=fall), silence(0.2))]
+    x = np.concatenate([np.zeros(rate // 4), sine(2 * rate, 220.0, rate, 0.2)[0]]).astype(np.float32).reshape(1, -1)
+    sounds, played = {bundle.styles[0].id: np.concatenate(notes)}, {}
+    for block in (128, 441):
+        with playing(load_model(replace(bundle, sounds=sounds)), sample_rate=rate, block=block) as engine:
+            engine.set("dynamics", 1.0)
+            played[block] = play(engine, x, block)[0, engine.latency().total :]
+    early, late = (decibels(played[128][round(s * rate) : round((s + 0.1) * rate)]) for s in (0.3, 1.6))
+    assert late - early < -9.0 if fall else abs(late - early) < 0.5
+    shorter = min(played[128].size, played[441].size)
+    assert np.abs(played[128][:shorter] - played[441][:shorter]).max() < 1e-5

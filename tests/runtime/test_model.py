@@ -32,7 +32,8 @@ KINDS = ["spectral", "latent"]
 def run(model: LoadedModel, x: np.ndarray, controls: np.ndarray | None = None) -> tuple[int, np.ndarray]:
     y = np.full(x.size, 9.0, dtype=np.float32)
     given = model.controls() if controls is None else controls
-    return run_model(model.table, given, x, y, x.size // model.hop), y
+    own = np.empty(x.size // model.hop, np.float32)
+    return run_model(model.table, given, x, y, own, own.size), y
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -77,7 +78,7 @@ def test_input_and_output_may_be_the_same_memory(kind: str, tmp_path: Path) -> N
     wanted = model.step(x, model.controls())
     model.reset()
     both = x.copy()
-    assert run_model(model.table, model.controls(), both, both, 70) == OK
+    assert run_model(model.table, model.controls(), both, both, np.empty(70, np.float32), 70) == OK
     assert np.array_equal(both, wanted)
 
 
