@@ -3,17 +3,17 @@
     pulses of the input ----> grain: note and mark of the recording ----> read at the input's pitch, faded in and out ----> sum
     power of the input -----> its level
 
-Grains of neighbouring pulses overlap by half, and their fades (Hann) add up to one. The place in the recording moves on in real
-time, so what its periods tell from each other (vibrato, breath, bow) is there; at a note's end it turns back, and in its first
-quarter turns again. A new note of the input begins a note of the recording, the nearest in pitch, in turn where several are near.
-What is plucked or struck (see `marks.Marks.fall`) falls as the recording's notes do, whatever the player holds; then a little of
-the model is left.
+Grains of neighbouring pulses overlap by half, and their fades (Hann) add up to one. Each is read from where the one before came
+to, so that together they are the recording at the player's pitch, with what is in no period: breath, bow, strings that beat. At a
+note's end the place turns back, mark by mark then, and in its first quarter turns again. A new note of the input begins a note of
+the recording, the nearest in pitch, in turn where several are near. What is plucked or struck (see `marks.Marks.fall`) falls as
+the recording's notes do, whatever the player holds; then a little of the model is left.
 
 Where the input has no clear pitch nothing is played. Then the sound of the model is wanted (`kept`): at once where the input
 begins to sound, soon where it stays unclear, as chords and drums do, and not in the moment between two notes of a line.
 
 Source: E. Moulines, F. Charpentier, "Pitch-synchronous waveform processing techniques for text-to-speech synthesis using
-diphones", Speech Communication 9, 1990; here the grains are read faster or slower by up to an octave upwards, so that spectra
+diphones", Speech Communication 9, 1990; here the grains are read faster or slower by up to two octaves upwards, so that spectra
 keep their harmonics' levels as a sampler's do, and beyond that keep their formants.
 """
 
@@ -26,7 +26,7 @@ from rtstyle.dsp import excitation, marks
 from rtstyle.dsp.jit import kernel
 
 RING: Final = 8192  # samples ahead that are being added up; a grain is cut where it would be longer
-FASTEST: Final = 2.0  # at which a grain is read: an octave up; beyond, too much would be folded back
+FASTEST: Final = 4.0  # at which a grain is read: two octaves up; beyond, too much would be folded back
 LEAP: Final = 0.7 / 12.0  # octaves from the pitch of late at which the input may play another note
 STEADY: Final = (
     0.012  # seconds for which it has to, within half of that, since a period that is being found jumps about
@@ -53,6 +53,11 @@ FAINT: Final = 1e-7  # mean square: silence
     MARK,
     PLACE,  # in the recording
     WAY,  # 1 or -1: forwards or backwards
+    CENTRE,  # of the last grain in the recording
+    OFFSET,  # from its mark
+    SPEED,  # at which it is read
+    TURNED,  # 1 once the note has come to its end
+    ENVELOPE,  # how far a struck note has fallen
     PITCH,  # period of late, in samples
     SINCE,  # samples since the last grain
     AGE,  # samples since the note began
@@ -67,8 +72,8 @@ FAINT: Final = 1e-7  # mean square: silence
     HEARD,  # share of the recording, on its way
     LATEST,  # period of the last grain
     ASTRAY,  # samples since the pitch left that of late
-) = range(18)
-SIZE: Final = 18
+) = range(23)
+SIZE: Final = 23
 SUM, SHARE = range(2)  # rows of the rings
 
 
@@ -98,7 +103,7 @@ def reset(state: Any, rings: Any) -> None:
     for i in range(SIZE):
         state[i] = 0.0
     state[NOTE] = -1.0
-    state[WANTED] = state[KEPT] = 1.0
+    state[WANTED] = state[KEPT] = state[ENVELOPE] = 1.0
     for n in range(RING):
         rings[SUM, n], rings[SHARE, n] = np.float32(0.0), np.float32(1.0)
 
@@ -135,13 +140,14 @@ def _choose(state: Any, recording: Any, period: Any, again: Any) -> Any:
 
 @kernel
 def _move(state: Any, marked: Any, note: Any, span: Any) -> None:
-    """Go on by `span` samples in the recording, back from its end and forth again, to the next mark."""
+    """Go on by `span` samples: to where the last grain came, or where that is not the way, to a mark and as far from it."""
     first, body, last = int(note[marks.FIRST]), int(note[marks.BODY]), int(note[marks.LAST])
-    place = state[PLACE] + state[WAY] * span
+    flows = state[WAY] > 0.0 and state[SPEED] < FASTEST
+    place = state[CENTRE] + state[SPEED] * span if flows else state[PLACE] + state[WAY] * span
     end = marked[last, marks.PLACE]
     turning = marked[body, marks.PLACE] + 0.25 * (end - marked[body, marks.PLACE])
     if place > end:
-        place, state[WAY] = end, -1.0
+        place, state[WAY], state[TURNED], flows = end, -1.0, 1.0, False
     elif state[WAY] < 0.0 and place < turning:
         place, state[WAY] = turning, 1.0
     mark = min(max(int(state[MARK]), first), last)
@@ -149,18 +155,21 @@ def _move(state: Any, marked: Any, note: Any, span: Any) -> None:
         mark += 1
     while mark > first and marked[mark - 1, marks.PLACE] >= place:
         mark -= 1
+    if flows:
+        state[OFFSET] = place - marked[mark, marks.PLACE]
+    state[CENTRE] = marked[mark, marks.PLACE] + state[OFFSET]
     state[PLACE], state[MARK] = place, mark
 
 
 @kernel
-def _add(ring: Any, now: Any, start: Any, audio: Any, mark: Any, period: Any, speed: Any, gain: Any) -> None:
-    """Add the two periods around `mark` to the ring, from `start` samples behind `now` on, read at `speed`."""
+def _add(ring: Any, now: Any, start: Any, audio: Any, centre: Any, period: Any, speed: Any, gain: Any) -> None:
+    """Add the two periods around `centre` to the ring, from `start` samples behind `now` on, read at `speed`."""
     length = min(2.0 * period / speed, RING - 2.0 - start)
     last = audio.size - 3
     n = int(np.ceil(start))
     while n < start + length:
         through = (n - start) * speed
-        place = mark - period + through
+        place = centre - period + through
         base = int(place)
         part = np.float32(place - base)
         if base >= 1 and base <= last:
@@ -217,26 +226,34 @@ def play(
             if again or note != state[NOTE]:
                 state[MARK] = notes[note, marks.FIRST if again else marks.BODY]
                 state[PLACE], state[WAY] = marked[int(state[MARK]), marks.PLACE], 1.0
-                state[AGE] = state[LOUDEST] = 0.0
+                state[CENTRE] = state[PLACE]
+                state[AGE] = state[LOUDEST] = state[OFFSET] = state[TURNED] = 0.0
                 moved = 0.0
             state[NOTE], state[PITCH], state[LOWEST], state[ASTRAY] = note, period, power, 0.0
         elif not away:
             state[PITCH] *= (period / state[PITCH]) ** min(span / (LATELY * sample_rate), 1.0)
-        _move(state, marked, notes[int(state[NOTE])], moved)
+        note_now = notes[int(state[NOTE])]
+        _move(state, marked, note_now, moved)
         mark = marked[int(state[MARK])]
-        speed = min(mark[marks.PERIOD] / period, FASTEST)
+        speed = state[SPEED] = min(mark[marks.PERIOD] / period, FASTEST)
+        if fall == 0.0:
+            state[ENVELOPE] = 1.0
+        elif state[TURNED] == 0.0:
+            state[ENVELOPE] = mark[marks.LEVEL] / marked[int(note_now[marks.BODY]), marks.LEVEL]
+        else:
+            state[ENVELOPE] *= 10.0 ** (0.05 * fall * span / sample_rate)
         state[LOUDEST] = max(power, state[LOUDEST]) if fall < 0.0 else power
         level = np.sqrt(state[LOUDEST] * min(period * speed / mark[marks.PERIOD], 1.0)) / mark[marks.LEVEL]
         state[HELD] = max(pulses[k, excitation.GATE_NOW], state[HELD] * np.exp(-span / (HOLD * sample_rate)))
-        level *= heard * state[HELD] * 10.0 ** (0.05 * fall * state[AGE] / sample_rate)
+        level *= heard * state[HELD] * state[ENVELOPE]
         start = max(at + latency - period, at)  # so that its middle is as late as the model, if that is late enough
-        _add(rings[SUM], now, max(start, 0.0), recording.audio, mark[marks.PLACE], mark[marks.PERIOD], speed, level)
+        _add(rings[SUM], now, max(start, 0.0), recording.audio, state[CENTRE], mark[marks.PERIOD], speed, level)
     state[SINCE] += hop
 
     power, gate = excited[excitation.POWER], excited[excitation.GATE]
     state[TOP] = max(power, state[TOP] * np.exp(-hop / sample_rate))
     held = max(gate, state[HELD] * np.exp(-state[SINCE] / (HOLD * sample_rate)))
-    faded = 1.0 - 10.0 ** (0.05 * fall * (state[AGE] + state[SINCE]) / sample_rate)
+    faded = max(1.0 - state[ENVELOPE], 0.0)
     wanted = 1.0 - min(held / OPEN, 1.0) * (1.0 - REST * faded)
     slow = QUIET_MS if power < max(SILENT * state[TOP], FAINT) else OPEN_MS
     if wanted < state[WANTED]:

@@ -37,7 +37,7 @@ SETTLED: Final = 0.1  # seconds in which it cannot
 ATTACK: Final = 0.06  # seconds for which a note may have spoken before its first mark
 AUDIBLE: Final = 0.003  # of the power of the note's begin: where it speaks
 # What is plucked or struck falls, and is loudest at once: by more than so many dB per second, within so many seconds.
-PLUCKED: Final = ((-4.0, 0.036), (-15.0, 0.056))
+PLUCKED: Final = ((-4.0, 0.044), (-15.0, 0.056))
 LET_GO: Final = -90.0  # dB per second: what falls faster was held
 MEASURABLE: Final = 0.12  # seconds of a note of which both are measured
 SUSTAINED: Final = 0.4  # of the level of a held note's loudest moment: what is below at its end is not played
