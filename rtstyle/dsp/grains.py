@@ -28,9 +28,7 @@ from rtstyle.dsp.jit import kernel
 RING: Final = 8192  # samples ahead that are being added up; a grain is cut where it would be longer
 FASTEST: Final = 4.0  # at which a grain is read: two octaves up; beyond, too much would be folded back
 LEAP: Final = 0.7 / 12.0  # octaves from the pitch of late at which the input may play another note
-STEADY: Final = (
-    0.012  # seconds for which it has to, within half of that, since a period that is being found jumps about
-)
+STEADY: Final = 0.012  # seconds for which it has to, within half of that: a period that is being found jumps about
 LATELY: Final = 0.05  # seconds over which that pitch is averaged
 GAP: Final = 3.0  # periods without a pulse, after which the next one begins a note
 RISE: Final = 6.0  # ratio of the input's power to its lowest of late that begins a note

@@ -83,6 +83,29 @@ def test_what_moves_in_the_recording_goes_on_moving_when_it_is_over() -> None:
     assert max(levels) - min(levels) > 10.0
 
 
+@pytest.mark.parametrize("semitones", [-7, 0, 5])
+def test_what_is_in_no_period_sounds_as_it_was_recorded(semitones: int) -> None:
+    """A partial that is none of the pitch stays one line, where it was: strings beat, and bells are out of tune."""
+    time = np.arange(round(0.8 * RATE)) / RATE
+    strange = 3.4 * 220.0
+    found = marks.find_marks(
+        np.concatenate([tone(220.0, 0.8, partials=2) + 0.03 * np.sin(2 * np.pi * strange * time), silence(0.1)]).astype(
+            np.float32
+        ),
+        RATE,
+    )
+    ratio = 2.0 ** (semitones / 12.0)
+    played, _ = play(pure(220.0 * ratio, 0.6), found)
+    part = played[RATE // 5 : RATE // 2]
+    power = np.abs(np.fft.rfft(part * np.hanning(part.size))) ** 2
+    hertz = np.fft.rfftfreq(part.size, 1 / RATE)
+    near = power[np.abs(hertz - strange * ratio) < 15.0].sum()
+    level = 10.0 * np.log10(near / power[np.abs(hertz - 220.0 * ratio) < 15.0].sum())
+    assert level == pytest.approx(20.0 * np.log10(0.03 / 0.15), abs=1.5)
+    around = power[(hertz > 2.4 * 220.0 * ratio) & (hertz < 20.0 * 220.0 * ratio)].sum()
+    assert near > 0.9 * around
+
+
 def test_where_there_is_no_pitch_the_model_alone_is_heard() -> None:
     noise = (0.1 * np.random.default_rng(2).standard_normal(2 * RATE)).astype(np.float32)
     chord = np.sum([tone(pitch, 3.0) for pitch in (261.6, 311.1, 370.0, 440.0)], axis=0)
@@ -129,6 +152,18 @@ def test_a_struck_recording_falls_while_the_player_holds() -> None:
     again, _ = play(np.concatenate([pure(220.0, 0.8), pure(294.0, 0.3)]), struck)
     before, after = (np.std(again[round(a * RATE) : round((a + 0.1) * RATE)]) for a in (0.65, 0.9))
     assert after > 4.0 * before, "another pitch is another stroke"
+
+
+def test_a_struck_note_falls_as_it_was_recorded_before_it_falls_evenly() -> None:
+    time = np.arange(round(0.7 * RATE)) / RATE
+    curve = np.maximum(-60.0 * time, -12.0 - 8.0 * (time - 0.2)).astype(np.float32)
+    note = tone(220.0, 0.7) * 10.0 ** (0.05 * curve)
+    struck = marks.find_marks(np.concatenate([note, silence(0.1), note, silence(0.1)]), RATE)
+    assert struck.fall < 0.0
+    played, _ = play(pure(220.0, 0.65), struck)
+    level = [20.0 * np.log10(np.std(played[round(s * RATE) : round((s + 0.03) * RATE)])) for s in (0.1, 0.2, 0.35, 0.5)]
+    first, second, third = np.diff(level)
+    assert first < -4.0 and second < 0.0 and abs(third) < 3.0
 
 
 def test_a_held_note_is_never_silence() -> None:
