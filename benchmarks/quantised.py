@@ -58,13 +58,14 @@ class Calibration(CalibrationDataReader):
 
 @torch.no_grad()
 def calibration(bundle: Bundle) -> dict[str, Feeds]:
-    """Calls of both graphs with whole lines of the soundfont, each instrument's in the style of the next one."""
+    """Calls of encoder and decoder with whole lines of the soundfont, each instrument's in the style of the next one."""
     font = find_font()
     if font is None:
         raise MissingPartError(
             "Static int8 is fixed on the soundfont FluidR3; install it: apt-get install fluid-soundfont-gm"
         )
     net, feeds = net_of(bundle), {ENCODER: Feeds(), DECODER: Feeds()}
+    conditioner = onnxruntime.InferenceSession(bundle.conditioner, providers=["CPUExecutionProvider"])
     lines = inputs.choose_inputs(soundfont_clips(font, frozenset(INSTRUMENTS)), INSTRUMENTS, 1, SECONDS, SEED + 1)
     for number, line in enumerate(lines):
         clip = analyser_of(net).clip(line.audio[None, : line.audio.size // net.shape.hop * net.shape.hop])
@@ -75,9 +76,11 @@ def calibration(bundle: Bundle) -> dict[str, Feeds]:
         styled = adapt(latent, *target, own, clip.active, torch.ones(1, 1, 1))
         heard = clip.audio if net.kind == "latent" else clip.features
         feeds[ENCODER].append({"audio" if net.kind == "latent" else "features": heard[0].numpy()})
-        given = {"styled": styled[0], "style": torch.cat(target, dim=2)[0], "amount": torch.ones(1, 1)}
-        given |= {name: part[0] for name, part in extra.items()}
-        feeds[DECODER].append({name: part.numpy() for name, part in given.items()})
+        (condition,) = conditioner.run(
+            None, {"style": torch.cat(target, 2)[0].numpy(), "amount": np.ones((1, 1), np.float32)}
+        )
+        given = {"styled": styled[0]} | {name: part[0] for name, part in extra.items()}
+        feeds[DECODER].append({"condition": condition} | {name: part.numpy() for name, part in given.items()})
     return feeds
 
 
@@ -143,7 +146,7 @@ def compare(name: str, recordings: Path | None, clips: int, seconds: float) -> d
         runs = {PLAIN: BundleRun(plain)}
         for form, feeds in ((DYNAMIC, None), (STATIC, calibration(plain))):
             runs[form] = BundleRun(variant(plain, feeds, Path(temporary) / form))
-        sizes = {form: len(run.bundle.encoder) + len(run.bundle.decoder) for form, run in runs.items()}
+        sizes = {form: sum(map(len, run.bundle.graphs.values())) for form, run in runs.items()}
         noise = np.random.default_rng(SEED).normal(0.0, 0.1, BLOCK).astype(np.float32)
         jobs = {form: lambda engine=run.engine: engine.process(noise) for form, run in runs.items()}
         times = interleave(jobs, seconds, clock=time.thread_time)

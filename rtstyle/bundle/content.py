@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtstyle.bundle.manifest import DECODER, ENCODER, Adain, Frontend, Manifest, Pass, State, Style
+from rtstyle.bundle.manifest import CONDITIONER, DECODER, ENCODER, Adain, Frontend, Manifest, Pass, State, Style
 from rtstyle.errors import BundleError, did_you_mean
 from rtstyle.params import Parameter
 
@@ -31,7 +31,8 @@ class Bundle:
     styles, mean, std: the trained styles, then the user's captured ones; mean and std float32 (S, C). tone: float32
     (S, TONE_BANDS), gains in dB of the filters that the styles are heard through (`dsp.tone`), 0 for trained ones.
     neutral_mean, neutral_std: float32 (C,), the prior of the running statistics. parameters: the table for this bundle, by
-    id. notes: sentences about captured styles that had to be passed over. recogniser: a graph that names the trained styles,
+    id. notes: sentences about captured styles that had to be passed over. conditioner: a graph that makes of style and amount
+    what the decoder needs of them, if that is not the decoder's own part. recogniser: a graph that names the trained styles,
     if any. sounds: by style id, the recording whose periods are played in that style (`dsp.grains`), mono float32 at the
     model's rate.
     """
@@ -49,6 +50,7 @@ class Bundle:
     golden: Golden | None
     parameters: Mapping[str, Parameter]
     notes: tuple[str, ...] = ()
+    conditioner: bytes | None = None
     recogniser: bytes | None = None
     sounds: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
@@ -119,12 +121,15 @@ class Bundle:
         return self.manifest.stereo
 
     @property
-    def encoder_path(self) -> Path:
-        return self.path / ENCODER
+    def condition(self) -> int:
+        """Width of what the conditioner makes, 0 without one."""
+        return self.manifest.condition
 
     @property
-    def decoder_path(self) -> Path:
-        return self.path / DECODER
+    def graphs(self) -> dict[str, bytes]:
+        """The graphs that play, by file: encoder, decoder, and the conditioner if there is one."""
+        conditioner = {} if self.conditioner is None else {CONDITIONER: self.conditioner}
+        return {ENCODER: self.encoder, DECODER: self.decoder, **conditioner}
 
     def style_index(self, text: str) -> int:
         """Number of the style with this id or name (any case). Raises BundleError that lists what there is."""

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from rtstyle.bundle.manifest import ENCODER, PATCH, Manifest, Pass
+from rtstyle.bundle.manifest import CONDITIONER, ENCODER, PATCH, Manifest, Pass
 from rtstyle.bundle.onnx_check import Graph
 from rtstyle.errors import BundleError
 
@@ -14,19 +14,23 @@ Shapes = dict[str, tuple[int | None, ...]]  # by name; None: an axis of frames o
 def check_graph(manifest: Manifest, channels: int, graph: Graph, where: Path, side: str) -> None:
     """Compare a graph's inputs and outputs with what its manifest asks for. `[control]`
 
-    channels: C of the latent. where: the file, for errors. side: "encoder" or "decoder". Raises BundleError.
+    channels: C of the latent. where: the file, for errors. side: "encoder", "decoder" or "conditioner". Raises BundleError.
     """
     front = manifest.frontend
     spectral = manifest.kind == "spectral"
     between = {entry.name: (None, entry.width) for entry in manifest.passes}
-    states = manifest.states_encoder if side == "encoder" else manifest.states_decoder
+    states = {"encoder": manifest.states_encoder, "decoder": manifest.states_decoder}.get(side, ())
+    style: Shapes = {"style": (1, 2 * channels), "amount": (1, 1)}
+    condition: Shapes = {"condition": (1, manifest.condition)}
     inputs: Shapes
     outputs: Shapes
     if side == "encoder":
         inputs = {"features": (None, front.features)} if spectral else {"audio": (front.sources, None)}
         outputs = {"latent": (None, channels), **between}
+    elif side == "conditioner":
+        inputs, outputs = style, condition
     else:
-        inputs = {"styled": (None, channels), "style": (1, 2 * channels), "amount": (1, 1), **between}
+        inputs = {"styled": (None, channels), **(condition if manifest.condition else style), **between}
         outputs = {"gains": (None, front.sources * front.bands)} if spectral else {"audio": (1, None)}
     inputs |= {f"state_{state.name}": state.shape for state in states}
     outputs |= {f"next_{state.name}": state.shape for state in states}
@@ -71,6 +75,14 @@ def declared_states(graph: Graph) -> list[dict[str, Any]]:
         for name, shape in graph.inputs.items()
         if name.startswith("state_")
     ]
+
+
+def declared_condition(conditioner: Graph) -> int:
+    """Width of what a conditioner makes, as it declares it. `[control]` Raises BundleError where it does not."""
+    shape = conditioner.outputs.get("condition", ())
+    if len(shape) != 2 or not isinstance(shape[1], int):
+        raise BundleError(f"{CONDITIONER}: 'condition' has shape {shape}, expected (1, a number); export it again.")
+    return shape[1]
 
 
 def declared_passes(encoder: Graph) -> list[Pass]:

@@ -14,6 +14,7 @@ from rtstyle.bundle.captured import NO_TONE, load_captured
 from rtstyle.bundle.content import Bundle, Golden
 from rtstyle.bundle.contract import check_graph, check_recogniser
 from rtstyle.bundle.manifest import (
+    CONDITIONER,
     DECODER,
     DOCUMENT,
     ENCODER,
@@ -68,7 +69,15 @@ def load_bundle(path: str | Path, *, verify: bool = True) -> Bundle:
     channels = _check_statistics(arrays, len(manifest.styles), str(folder / STYLES))
     check_graph(manifest, channels, read_graph(kept[ENCODER], str(folder / ENCODER)), folder / ENCODER, "encoder")
     check_graph(manifest, channels, read_graph(kept[DECODER], str(folder / DECODER)), folder / DECODER, "decoder")
-    recogniser = kept.get(RECOGNISER)
+    conditioner, recogniser = kept.get(CONDITIONER), kept.get(RECOGNISER)
+    if (conditioner is None) != (manifest.condition == 0):
+        raise BundleError(
+            f"{where}: condition = {manifest.condition}, which a bundle has with {CONDITIONER} and not without it; "
+            "export the bundle again."
+        )
+    if conditioner is not None:
+        graph = read_graph(conditioner, str(folder / CONDITIONER))
+        check_graph(manifest, channels, graph, folder / CONDITIONER, "conditioner")
     if recogniser is not None:
         check_recogniser(manifest, read_graph(recogniser, str(folder / RECOGNISER)), folder / RECOGNISER)
     golden = _read_golden(kept[GOLDEN], str(folder / GOLDEN), manifest) if GOLDEN in kept else None
@@ -96,6 +105,7 @@ def load_bundle(path: str | Path, *, verify: bool = True) -> Bundle:
         golden=golden,
         parameters=parameter_table(len(styles), narrowed_parameters(manifest, where)),
         notes=tuple(notes),
+        conditioner=conditioner,
         recogniser=recogniser,
         sounds={style.id: sounds[style.id] for style in fitting if style.id in sounds},
     )

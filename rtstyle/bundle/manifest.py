@@ -21,9 +21,10 @@ from rtstyle.params import MAX_STYLES, PARAMETERS, Parameter
 SCHEMA: Final = 1
 MANIFEST: Final = "bundle.toml"
 ENCODER, DECODER, STYLES, GOLDEN = "encoder.onnx", "decoder.onnx", "styles.npz", "golden.npz"
+CONDITIONER: Final = "conditioner.onnx"
 RECOGNISER: Final = "recogniser.onnx"
 REQUIRED: Final = (ENCODER, DECODER, STYLES)
-OPTIONAL: Final = (GOLDEN, RECOGNISER)
+OPTIONAL: Final = (GOLDEN, CONDITIONER, RECOGNISER)
 PATCH: Final = (96, 64)  # frames and bands that a recogniser looks at, as `rtstyle.dsp.mel` cuts them
 #: Documents that a bundle may carry beside its required files; they are shown, never run.
 DOCUMENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.(md|ogg|png|json)")
@@ -135,6 +136,7 @@ class Manifest(_Strict, frozen=True):
     states_encoder: tuple[State, ...] = ()
     states_decoder: tuple[State, ...] = ()
     passes: tuple[Pass, ...] = ()
+    condition: Annotated[int, msgspec.Meta(ge=0, le=65_536)] = 0  # width of what the conditioner makes, 0 without one
     parameters: tuple[ParameterRange, ...] = ()
     description: _Text = ""
     licence: _Text = ""
@@ -216,7 +218,7 @@ def _check(manifest: Manifest, where: Path) -> None:
             raise BundleError(
                 f"{where}: state '{state.name}' of shape {state.shape} has more than {MAX_STATE} elements."
             )
-    reserved = {"latent", "styled", "style", "amount", "features", "audio", "gains"}
+    reserved = {"latent", "styled", "style", "amount", "condition", "features", "audio", "gains"}
     for entry in manifest.passes:
         if entry.name in reserved or entry.name.startswith(("state_", "next_")):
             raise BundleError(f"{where}: pass-through '{entry.name}' has a name with a meaning of its own; rename it.")

@@ -13,9 +13,10 @@ import tomli_w
 from numpy.typing import NDArray
 
 from rtstyle.bundle.content import Bundle, Golden
-from rtstyle.bundle.contract import declared_passes, declared_states
+from rtstyle.bundle.contract import declared_condition, declared_passes, declared_states
 from rtstyle.bundle.load import load_bundle
 from rtstyle.bundle.manifest import (
+    CONDITIONER,
     DECODER,
     ENCODER,
     GOLDEN,
@@ -47,6 +48,7 @@ def write_bundle(
     latency: int,
     encoder: bytes,
     decoder: bytes,
+    conditioner: bytes | None = None,
     styles: Sequence[Style],
     mean: NDArray[np.float32],
     std: NDArray[np.float32],
@@ -69,7 +71,8 @@ def write_bundle(
     """Write a bundle in one step, replacing what was in `folder`, and return it loaded. `[control]`
 
     encoder, decoder: ONNX bytes; the states are read from their inputs `state_*`. passes: the pass-throughs; None
-    derives them from the encoder's outputs, whose first axis must then be named "frames" or "<n>*frames". mean, std:
+    derives them from the encoder's outputs, whose first axis must then be named "frames" or "<n>*frames". conditioner: ONNX
+    bytes of what makes `condition` of `style` and `amount`, where the decoder takes that in their place. mean, std:
     float32 (S, C) in the order of `styles`; neutral_*: float32 (C,). Raises BundleError, and leaves `folder` as it
     was, if the result would not load.
     """
@@ -81,6 +84,8 @@ def write_bundle(
         STYLES: write_npz({key: np.asarray(value, dtype=np.float32) for key, value in arrays.items()}),
         **(documents or {}),
     }
+    if conditioner is not None:
+        files[CONDITIONER] = conditioner
     if golden is not None:
         files[GOLDEN] = golden_bytes(golden)
     table = {
@@ -137,7 +142,10 @@ def golden_bytes(golden: Golden) -> bytes:
 
 def _store(folder: Path, table: dict[str, Any], files: Mapping[str, bytes]) -> Bundle:
     """Write into a new folder beside `folder`, check it by loading, then exchange the two by renaming."""
-    table = {**table, "files": {file: hashlib.sha256(data).hexdigest() for file, data in sorted(files.items())}}
+    conditioner = files.get(CONDITIONER)
+    condition = 0 if conditioner is None else declared_condition(read_graph(conditioner, CONDITIONER))
+    digests = {file: hashlib.sha256(data).hexdigest() for file, data in sorted(files.items())}
+    table = {**table, "condition": condition, "files": digests}
     table["digest"] = manifest_digest(table)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""A bundle ready to run: both graphs loaded, bound to memory and warm; `step` says what then happens to a hop."""
+"""A bundle ready to run: its graphs loaded, bound to memory and warm; `step` says what then happens to a hop."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -59,9 +59,7 @@ class LoadedModel:
     at a time: another stream needs another model.
     """
 
-    def __init__(
-        self, bundle: Bundle, memory: Memory, encoder: Session, decoder: Session, backend: str, levels: int
-    ) -> None:
+    def __init__(self, bundle: Bundle, memory: Memory, sessions: Sequence[Session], backend: str, levels: int) -> None:
         self.name = bundle.name
         self.kind = bundle.kind
         self.sample_rate = bundle.sample_rate
@@ -73,7 +71,7 @@ class LoadedModel:
         self.backend = backend
         self.table = memory.table
         self._memory = memory
-        self.sessions = (encoder, decoder)
+        self.sessions = tuple(sessions)
         self._next: LoadedModel | None = None
 
     def then(self, following: "LoadedModel") -> None:
@@ -137,7 +135,7 @@ class LoadedModel:
                 session.poison()
 
     def close(self) -> None:
-        """Free both graphs; `run_model` returns ERROR_CLOSED from now on. `[control]` while nothing runs."""
+        """Free all graphs; `run_model` returns ERROR_CLOSED from now on. `[control]` while nothing runs."""
         for turn in self.turns:
             turn.table[at.KIND] = at.CLOSED
             for session in turn.sessions:
@@ -147,7 +145,7 @@ class LoadedModel:
 def load_model(
     bundle: Bundle, *, device: str = "cpu", threads: int = 1, prefer: str = "native", max_frames: int = 64
 ) -> LoadedModel:
-    """Load both graphs of a bundle, bind them to memory and run them warm. `[control]`
+    """Load the graphs of a bundle, bind them to memory and run them warm. `[control]`
 
     device: "cpu" or "cuda". threads: inside one operator. prefer: "native" runs ONNX Runtime's C library, and its
     Python session only where there is none; "python" runs the latter. max_frames: most hops in one call of a graph,
@@ -164,11 +162,12 @@ def load_model(
     native = prefer == "native" and find_library() is not None
     graphs: list[Graph] = []  # all turns share them: what a processor reads in a block is most of all their weights
     try:
-        for content, path in ((bundle.encoder, bundle.encoder_path), (bundle.decoder, bundle.decoder_path)):
+        for file, content in bundle.graphs.items():
+            path = str(bundle.path / file)
             if native:
-                graphs.append(NativeGraph(open_library(), content, str(path), device=device, threads=threads))
+                graphs.append(NativeGraph(open_library(), content, path, device=device, threads=threads))
             else:
-                graphs.append(PythonGraph(content, str(path), device=device, threads=threads))
+                graphs.append(PythonGraph(content, path, device=device, threads=threads))
         *earlier, model = (_prepare(bundle, graphs, levels, turn == 0) for turn in range(bundle.turns))
         for one in reversed(earlier):
             one.then(model)
@@ -183,7 +182,7 @@ def load_model(
 
 
 def _prepare(bundle: Bundle, graphs: Sequence[Graph], levels: int, first: bool) -> LoadedModel:
-    """One turn: memory of its own, and sessions of both graphs."""
+    """One turn: memory of its own, and sessions of all graphs."""
     hops, hop, channels = 1 << (levels - 1), bundle.hop, bundle.channels
     spectral = bundle.kind == "spectral"
     memory = Memory()
@@ -193,6 +192,7 @@ def _prepare(bundle: Bundle, graphs: Sequence[Graph], levels: int, first: bool) 
         memory.zeros(slot, (hops * channels,), np.float32)
     memory.zeros(at.STYLE, (2 * channels,), np.float32)
     memory.zeros(at.AMOUNT, (1,), np.float32)
+    memory.zeros(at.CONDITIONED, (1 + 2 * channels,), np.float32)
     memory.zeros(at.ACTIVE, (hops,), np.int64)
     memory.keep(at.STATISTICS, adain.new_state(channels))
     memory.keep(at.PRIOR, np.concatenate([bundle.neutral_mean, bundle.neutral_std]).astype(np.float32))
@@ -235,25 +235,24 @@ def _prepare(bundle: Bundle, graphs: Sequence[Graph], levels: int, first: bool) 
         Port("features", entry, (1, sizes[0])) if spectral else Port("audio", entry, (bundle.frontend.sources, hop), 1)
     ]
     encoder_outputs = [Port("latent", arrays[at.LATENT], (1, channels)), *passes]
-    decoder_inputs = [
-        Port("styled", arrays[at.STYLED], (1, channels)),
+    style = [
         Port("style", arrays[at.STYLE], (1, 2 * channels), None),
         Port("amount", arrays[at.AMOUNT], (1, 1), None),
-        *passes,
     ]
+    condition = [Port("condition", aligned_zeros(width), (1, width), None)] if (width := bundle.condition) else []
+    decoder_inputs = [Port("styled", arrays[at.STYLED], (1, channels)), *(condition or style), *passes]
     decoder_outputs = [Port("gains", result, (1, sizes[1])) if spectral else Port("audio", result, (1, hop), 1)]
 
     sides = (
-        (encoder_inputs, encoder_outputs, bundle.states_encoder),
-        (decoder_inputs, decoder_outputs, bundle.states_decoder),
+        (at.ENCODER, encoder_inputs, encoder_outputs, bundle.states_encoder, levels),
+        (at.DECODER, decoder_inputs, decoder_outputs, bundle.states_decoder, levels),
+        (at.CONDITIONER, style, condition, (), 1),
     )
-    sessions = [
-        Session(graph, inputs, outputs, [(state.name, state.shape) for state in states], levels)
-        for graph, (inputs, outputs, states) in zip(graphs, sides, strict=True)
-    ]
-    for slot, session in zip((at.ENCODER, at.DECODER), sessions, strict=True):
-        memory.numbers({slot: session.table.ctypes.data})
-    model = LoadedModel(bundle, memory, sessions[0], sessions[1], graphs[0].backend, levels)
+    sessions = []
+    for graph, (slot, inputs, outputs, states, most) in zip(graphs, sides, strict=False):
+        sessions.append(Session(graph, inputs, outputs, [(state.name, state.shape) for state in states], most))
+        memory.numbers({slot: sessions[-1].table.ctypes.data})
+    model = LoadedModel(bundle, memory, sessions, graphs[0].backend, levels)
     _warm_up(model, levels)
     return model
 

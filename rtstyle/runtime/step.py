@@ -4,6 +4,8 @@
             |                            \\--- pass-throughs ---^                                           ^
             +-> pulses -> grains of a recording, where the style has one ------------------------------------+
 
+What the decoder needs of style and amount a conditioner makes, where the model has one: only when they have moved.
+
 A model with two turns then plays what it made, with the table of the second: same graphs, other memory. Chords it plays once.
 
 A call is cut into 2^k hops, largest first, since for those the graphs' tensors are bound. The encoder's pass-throughs
@@ -63,6 +65,8 @@ def run_model(table: Any, controls: Any, x: Any, y: Any, own: Any, frames: int) 
             choose_recorded(table, controls[1:])
         if in_turns:
             _divide_amount(table, last)
+        if table[at.CONDITIONER] != 0 and not (_condition(table) and (not in_turns or _condition(last))):
+            code = ERROR_SESSION
     hop = table[at.HOP]
     level = table[at.LEVELS] - 1
     done = 0
@@ -153,6 +157,7 @@ def _reset_turn(table: Any) -> None:
     spans = carray(float64_at(table[at.SPANS]), (2,))
     adain.reset(statistics, carray(float32_at(table[at.PRIOR]), (2 * channels,)), spans[0])
     tone.reset(carray(float64_at(table[at.FILTERS]), (tone.SIZE,)))
+    carray(float32_at(table[at.CONDITIONED]), (1,))[0] = np.float32(np.nan)
     reset_entry(table)
     if table[at.RECORDED] != 0:
         reset_recorded(table)
@@ -195,6 +200,24 @@ def _divide_amount(table: Any, last: Any) -> None:
     """Write the amount of each of two turns, b of a whole a: 1 - a = (1 - b)^2, so that half way is half way with both."""
     first, second = carray(float32_at(table[at.AMOUNT]), (1,)), carray(float32_at(last[at.AMOUNT]), (1,))
     first[0] = second[0] = np.float32(1.0) - np.sqrt(np.float32(1.0) - first[0])
+
+
+@kernel
+def _condition(table: Any) -> bool:
+    """Run the conditioner if style or amount have moved since it ran; False when it fails."""
+    size = 2 * table[at.CHANNELS]
+    style = carray(float32_at(table[at.STYLE]), (size,))
+    amount = carray(float32_at(table[at.AMOUNT]), (1,))[0]
+    last = carray(float32_at(table[at.CONDITIONED]), (1 + size,))
+    moved = last[0] != amount
+    for i in range(size):
+        moved |= last[1 + i] != style[i]
+    if not moved:
+        return True
+    last[0] = amount
+    for i in range(size):
+        last[1 + i] = style[i]
+    return run_session(carray(int64_at(table[at.CONDITIONER]), (SESSION_SLOTS,)), 0)
 
 
 @kernel

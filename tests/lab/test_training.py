@@ -339,7 +339,7 @@ def test_the_network_of_a_bundle_is_the_one_that_was_exported(kind: str, tmp_pat
         value += 0.05 * torch.rand_like(value)
     graphs = export_graphs(net)
     tiny = export_tiny(kind, tmp_path / "tiny", name="tiny", shape=shape)
-    bundle = replace(tiny, encoder=graphs.encoder, decoder=graphs.decoder)
+    bundle = replace(tiny, encoder=graphs.encoder, decoder=graphs.decoder, conditioner=graphs.conditioner)
     again = net_of(bundle)
     assert again.shape == net.shape
     assert {name: value.tolist() for name, value in again.state_dict().items()} == {
@@ -354,7 +354,7 @@ def test_a_bundle_that_does_not_say_its_shape_cannot_be_gone_on_from(tmp_path: P
     with pytest.raises(BundleError, match="does not say the shape"):
         net_of(replace(bundle, encoder=encoder.SerializeToString()))
     lacking = onnx.load_from_string(bundle.decoder)
-    lacking.graph.initializer.pop()
+    lacking.graph.initializer.pop(0)
     with pytest.raises(BundleError, match="lacks weights"):
         net_of(replace(bundle, decoder=lacking.SerializeToString()))
 

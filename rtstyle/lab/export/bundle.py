@@ -101,6 +101,7 @@ def write_net(
         latency=latency,
         encoder=graphs.encoder,
         decoder=graphs.decoder,
+        conditioner=graphs.conditioner,
         styles=[Style(id=s, name=s.replace("-", " ").capitalize()) for s in styles],
         mean=np.stack([s[0] for s in statistics]),
         std=np.stack([s[1] for s in statistics]),

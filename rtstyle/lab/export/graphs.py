@@ -1,4 +1,4 @@
-"""Torch networks as two streaming ONNX graphs whose states are inputs and outputs, and back.
+"""Torch networks as streaming ONNX graphs whose states are inputs and outputs, and back.
 
 The exported step is the training code itself: the layers read their past from tensors instead of silence, there is no batch
 axis (the latent family keeps one inside), and the number of frames stays symbolic. The weights keep their names and the
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from rtstyle.bundle import Bundle
 from rtstyle.dsp import front
 from rtstyle.errors import BundleError
+from rtstyle.lab.export.conditioner import split_decoder
 from rtstyle.lab.nets.latent import LatentNet
 from rtstyle.lab.nets.spectral import SpectralNet
 from rtstyle.lab.nets.streaming import Past
@@ -31,9 +32,10 @@ OWNER = "net."  # before the names of weights, which the steps below hold under 
 
 @dataclass(frozen=True)
 class Graphs:
-    """Serialised encoder and decoder, and the pass-throughs as (name, rows per hop, width)."""
+    """Serialised graphs, and the pass-throughs as (name, rows per hop, width)."""
 
     encoder: bytes
+    conditioner: bytes
     decoder: bytes
     passes: tuple[tuple[str, int, int], ...]
 
@@ -145,7 +147,7 @@ def export_graphs(net: Net) -> Graphs:
     )
     described = onnx.load_from_string(encoder)
     onnx.helper.set_model_props(described, {SHAPE: json.dumps(shape.as_dict())})
-    return Graphs(described.SerializeToString(), decoder, passes)
+    return Graphs(described.SerializeToString(), *split_decoder(decoder), passes)
 
 
 def net_of(bundle: Bundle) -> Net:
@@ -153,8 +155,8 @@ def net_of(bundle: Bundle) -> Net:
 
     Raises BundleError for graphs that do not say their shape, or lack a weight of it.
     """
-    encoder, decoder = (onnx.load_from_string(graph) for graph in (bundle.encoder, bundle.decoder))
-    said = {entry.key: entry.value for entry in encoder.metadata_props}
+    graphs = [onnx.load_from_string(graph) for graph in bundle.graphs.values()]
+    said = {entry.key: entry.value for entry in graphs[0].metadata_props}
     if SHAPE not in said:
         raise BundleError(
             f"{bundle.name} does not say the shape of its network, so nothing can go on from it; take a bundle that "
@@ -163,8 +165,8 @@ def net_of(bundle: Bundle) -> Net:
     net = NETS[bundle.kind](SHAPES[bundle.kind](**json.loads(said[SHAPE])))
     held = {
         weight.name.removeprefix(OWNER): torch.from_numpy(numpy_helper.to_array(weight).copy())
-        for graph in (encoder.graph, decoder.graph)
-        for weight in graph.initializer
+        for graph in graphs
+        for weight in graph.graph.initializer
     }
     wanted = net.state_dict()
     lacking = sorted(name for name, value in wanted.items() if name not in held or held[name].shape != value.shape)

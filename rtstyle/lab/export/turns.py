@@ -36,6 +36,7 @@ def in_turns(
         latency=turns * bundle.latency,
         encoder=bundle.encoder,
         decoder=bundle.decoder,
+        conditioner=bundle.conditioner,
         styles=bundle.manifest.styles,
         mean=bundle.mean[:count],
         std=bundle.std[:count],
