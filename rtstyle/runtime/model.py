@@ -249,7 +249,7 @@ def _prepare(bundle: Bundle, graphs: Sequence[Graph], levels: int, first: bool) 
         (at.CONDITIONER, style, condition, (), 1),
     )
     sessions = []
-    for graph, (slot, inputs, outputs, states, most) in zip(graphs, sides, strict=False):
+    for graph, (slot, inputs, outputs, states, most) in zip(graphs, sides, strict=False):  # the last side is not in all
         sessions.append(Session(graph, inputs, outputs, [(state.name, state.shape) for state in states], most))
         memory.numbers({slot: sessions[-1].table.ctypes.data})
     model = LoadedModel(bundle, memory, sessions, graphs[0].backend, levels)
