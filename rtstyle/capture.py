@@ -96,13 +96,15 @@ def capture_style(bundle: Bundle, recording: str | Path, name: str, like: str | 
     return save_captured(bundle.name, style, measured.sound, bundle.sample_rate)
 
 
-def measure_style(bundle: Bundle, audio: NDArray[np.float32], recording: str, like: str | None = None) -> Measured:
+def measure_style(
+    bundle: Bundle, audio: NDArray[np.float32], recording: str, like: str | None = None, without: str = ""
+) -> Measured:
     """Mean and standard deviation of the latent while `audio` sounds, leaning on the style that it is heard as, and the tone
     that it has over what comes of it. `[control]`
 
     audio: mono float32 at the model's rate. recording: what it is called in the FileError for one of too little sound.
-    like: id of a trained style, or NONE, in the place of what is heard. Raises BundleError for a `like` that the model
-    has not.
+    like: id of a trained style, or NONE, in the place of what is heard. without: one that shall not be heard. Raises
+    BundleError for a `like` that the model has not.
     """
     trained = [style.id for style in bundle.manifest.styles]
     if like is not None and like not in (*trained, NONE):
@@ -121,18 +123,18 @@ def measure_style(bundle: Bundle, audio: NDArray[np.float32], recording: str, li
             f"{MIN_ACTIVE_SECONDS:g} s; give a longer or louder recording."
         )
     mean, std = latent.mean(axis=0), np.sqrt(latent.var(axis=0) + EPSILON)
+    sound = audio[: int(MAX_SOUND_SECONDS * bundle.sample_rate)]
+    notes = find_marks(sound, bundle.sample_rate)
     likelihood = 1.0
     if like is None:
-        like, likelihood = heard_as(bundle, audio)
+        like, likelihood = _heard_as(bundle, audio, notes.fall < 0.0, without)
     if like != NONE:
         voice = trained.index(like)
         mean = OWN * mean + (1.0 - OWN) * bundle.mean[voice]
         std = OWN * std + (1.0 - OWN) * bundle.std[voice]
     plain = bundle.alone(Style("captured", "Captured", "captured"), mean, std, np.zeros(TONE_BANDS))
-    sound = _heard_sound(bundle, audio) if like == NONE else None
-    if sound is not None and find_marks(sound, bundle.sample_rate).seconds < MIN_NOTES_SECONDS:
-        sound = None
-    return Measured(mean, std, measure_tone(plain, audio), seconds, like, likelihood, sound)
+    kept = sound if like == NONE and notes.seconds >= MIN_NOTES_SECONDS else None
+    return Measured(mean, std, measure_tone(plain, audio), seconds, like, likelihood, kept)
 
 
 def measure_tone(bundle: Bundle, audio: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -155,19 +157,14 @@ def measure_tone(bundle: Bundle, audio: NDArray[np.float32]) -> NDArray[np.float
     return tone.fit(power, np.clip(lacking, LOWEST_DB, HIGHEST_DB), rate)
 
 
-def _heard_sound(bundle: Bundle, audio: NDArray[np.float32]) -> NDArray[np.float32]:
-    return audio[: int(MAX_SOUND_SECONDS * bundle.sample_rate)]
+def _heard_as(bundle: Bundle, audio: NDArray[np.float32], plucked: bool, without: str) -> tuple[str, float]:
+    """The trained style but `without` that a recording is heard as, else NONE, and its probability.
 
-
-def heard_as(bundle: Bundle, audio: NDArray[np.float32], without: str = "") -> tuple[str, float]:
-    """The trained style that a recording is heard as, else NONE, and its probability. `[control]`
-
-    What is plucked or struck is heard as none: no trained style lets go of a note that is held. audio: mono float32 at the
-    model's rate. without: a trained style that does not count.
+    What is plucked or struck is heard as none: no trained style lets go of a note that is held.
     """
     ids = [*(style.id for style in bundle.manifest.styles), NONE]
     heard = recognise(bundle, audio)
-    if find_marks(_heard_sound(bundle, audio), bundle.sample_rate).fall < 0.0:
+    if plucked:
         return NONE, float(heard[-1])
     if without:
         heard[ids.index(without)] = 0.0

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from rtstyle.bundle.content import Bundle
-from rtstyle.bundle.manifest import PATCH, Adain, Frontend, ParameterRange, Style
-from rtstyle.bundle.write import write_bundle
+from rtstyle.bundle.manifest import CONDITIONER, DECODER, PATCH, Adain, Frontend, ParameterRange, Style
+from rtstyle.bundle.write import update_bundle, write_bundle
 from rtstyle.dsp.front import SOURCES, feature_width
+from rtstyle.lab.export.conditioner import split_decoder
 
 SAMPLE_RATE = 48000
 HOPS = {"spectral": 64, "latent": 128}
@@ -263,6 +264,12 @@ def _write(
         description="A model made by the tests.",
         licence="MIT",
     )
+
+
+def parted(bundle: Bundle) -> Bundle:
+    """The bundle with a conditioner, written in the place of the one without."""
+    conditioner, decoder = split_decoder(bundle.decoder)
+    return update_bundle(bundle.path, {CONDITIONER: conditioner, DECODER: decoder})
 
 
 def rewritten(bundle: Bundle, **changes: Any) -> Bundle:

@@ -7,23 +7,16 @@ import numpy as np
 import onnx
 import pytest
 
-from rtstyle.bundle import Bundle, load_bundle, update_bundle
+from rtstyle.bundle import load_bundle, update_bundle
 from rtstyle.bundle.manifest import CONDITIONER, DECODER
 from rtstyle.errors import BundleError
 from rtstyle.lab.export.bundle import export_tiny
-from rtstyle.lab.export.conditioner import split_decoder
 from rtstyle.runtime.model import LoadedModel, load_model
 from rtstyle.runtime.session import RUN
 from tests.contract import noise_signal, verify_streaming
-from tests.fixtures_bundles import in_two_turns, make_network_bundle
+from tests.fixtures_bundles import in_two_turns, make_network_bundle, parted
 
 KINDS = ["spectral", "latent"]
-
-
-def parted(bundle: Bundle) -> Bundle:
-    """The bundle with a conditioner, written in the place of the one without."""
-    conditioner, decoder = split_decoder(bundle.decoder)
-    return update_bundle(bundle.path, {CONDITIONER: conditioner, DECODER: decoder})
 
 
 def sweep(model: LoadedModel, x: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from numba.core.runtime.nrt import rtsys
 
 from rtstyle.runtime.model import load_model, run_model
 from tests.contract import noise_signal
-from tests.fixtures_bundles import in_two_turns, make_network_bundle
+from tests.fixtures_bundles import in_two_turns, make_network_bundle, parted
 
 
 @njit(nogil=True)
@@ -27,7 +27,7 @@ def run_often(table, controls, x, y, own, frames, times):
 @pytest.mark.parametrize("turns", [1, 2])
 @pytest.mark.parametrize("kind", ["spectral", "latent"])
 def test_a_thousand_steps_allocate_nothing(kind: str, turns: int, tmp_path: Path) -> None:
-    bundle = make_network_bundle(tmp_path / "m", kind)
+    bundle = parted(make_network_bundle(tmp_path / "m", kind))
     model = load_model(in_two_turns(bundle) if turns == 2 else bundle)
     x = noise_signal(2 * model.hop)
     y, own, controls = np.zeros_like(x), np.zeros(2, np.float32), model.controls()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rtstyle.bundle import Bundle, Style, load_bundle
 from rtstyle.bundle.captured import NONE
-from rtstyle.capture import heard_as, measure_style
+from rtstyle.capture import measure_style
 from rtstyle.engine.cells import CELL_OF
 from rtstyle.engine.engine import Engine
 from rtstyle.errors import ParameterError
@@ -66,9 +66,7 @@ class BundleRun:
         """
         bundle = self.bundle
         audio = soxr.resample(recording, RATE, bundle.sample_rate) if bundle.sample_rate != RATE else recording
-        if without:
-            like, _ = heard_as(bundle, audio, without)
-        measured = measure_style(bundle, audio, "the recording", like)
+        measured = measure_style(bundle, audio, "the recording", like, without)
         style = Style(CAPTURED, "Captured", "captured")
         alone = bundle.alone(style, measured.mean, measured.std, measured.tone, measured.sound)
         run = BundleRun(alone, block=FILE_BLOCK)
