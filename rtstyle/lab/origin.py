@@ -37,7 +37,10 @@ def of_bundle(bundle: Bundle) -> Origin:
     net = net_of(bundle)
     bank = StyleBank(net.shape.latent)
     bank.take_neutral(bundle.neutral_mean, bundle.neutral_std)
-    return Origin(net, bank, bundle.path.resolve(), bundle.manifest.files["decoder.onnx"])
+    weights = hashlib.sha256()
+    for name, value in sorted(net.state_dict().items()):
+        weights.update(name.encode() + value.numpy().tobytes())
+    return Origin(net, bank, bundle.path.resolve(), weights.hexdigest())
 
 
 def find_origin(name: str, kind: str = "") -> Origin:

@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from rtstyle.bundle import update_bundle
 from rtstyle.cli.lab import train
 from rtstyle.errors import FileError, ParameterError
 from rtstyle.lab.export.bundle import export_tiny
+from rtstyle.lab.export.graphs import Graphs, export_graphs
 from rtstyle.lab.origin import find_origin
 from rtstyle.lab.train.adversary import PER_VOICE, Adversary, SpectrumDiscriminator
-from rtstyle.lab.train.trainer import ADVERSARY_WINDOW, SNAPSHOTS, Plan, Trainer
+from rtstyle.lab.train.trainer import ADVERSARY_WINDOW, NETS, SHAPES, SNAPSHOTS, Plan, Trainer
 from tests.lab.test_training import SMALL, Tones
 
 
@@ -50,6 +52,31 @@ def test_a_run_begins_with_the_snapshot_of_another_and_its_discriminators_know_t
     torch.save(older, tmp_path / "older.pt")
     with pytest.raises(FileError, match=r"older\.pt.*earlier version"):
         find_origin(str(tmp_path / "older.pt"))
+
+
+def drawn(folder: Path, seed: int) -> Graphs:
+    """The graphs of a small network of which no two weights are equal, in a bundle in `folder`."""
+    shape = {"channels": 16, "latent": 8, "style": 8, "units": 2}
+    export_tiny("spectral", folder, name="tiny", shape=shape)
+    torch.manual_seed(seed)
+    net = NETS["spectral"](SHAPES["spectral"](**shape))
+    for value in net.state_dict().values():
+        value += 0.05 * torch.rand_like(value)
+    graphs = export_graphs(net)
+    files = {"encoder.onnx": graphs.encoder, "conditioner.onnx": graphs.conditioner, "decoder.onnx": graphs.decoder}
+    update_bundle(folder, files, remove=["golden.npz"])
+    return graphs
+
+
+def test_the_identity_of_a_bundle_is_that_of_all_its_weights_and_of_nothing_else(tmp_path: Path) -> None:
+    place = tmp_path / "one"
+    one, other = drawn(place, 1), drawn(tmp_path / "other", 2)
+    identity = find_origin(str(place)).identity
+    for piece in ("encoder", "conditioner", "decoder"):
+        update_bundle(place, {f"{piece}.onnx": getattr(other, piece)})
+        assert find_origin(str(place)).identity != identity
+        update_bundle(place, {f"{piece}.onnx": getattr(one, piece), "card.md": piece.encode()})
+        assert find_origin(str(place)).identity == identity
 
 
 @pytest.mark.parametrize("kind", ["missing", "no checkpoint", "another pickle"])
