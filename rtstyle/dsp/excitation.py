@@ -50,6 +50,7 @@ PATIENCE: Final = 0.06  # seconds for which they may; then the loop starts anew 
 DETUNED: Final = 0.12  # share by which the loop is off the period's frequency where it does so at once
 UNSURE, ASTRAY = 0.08, 0.16  # mean phase error from which the train fades, and at which it is silent
 
+PITCHED, WELL_PITCHED = 0.78, 0.93  # clarity of what has a pitch: none below the first, wholly from the second on
 CLEAR, CLEARER = 0.90, 0.96  # clarity of what counts as clear: not at all below the first, wholly from the second on
 LATELY: Final = 1.0  # seconds over which that is averaged, once so much was heard
 LOUD_SECONDS: Final = 3.0  # in which the loudest moment is forgotten, against which
@@ -96,11 +97,11 @@ LEAST_NOISE: Final = 0.1  # of its level: networks that look at the noise they g
     ASIDE,  # samples for which that has not been 0
 ) = range(30)
 STATE_SIZE: Final = 30
-# Of a pulse: the sample of the call at which it was set, between two; the period in samples; power of the input; the gate.
-AT, PERIOD_NOW, POWER_NOW, GATE_NOW = range(4)
+# Of a pulse: the sample of the call at which it was set, between two; the period in samples; the gate.
+AT, PERIOD_NOW, GATE_NOW = range(3)
 MOST_FIRED: Final = 32  # pulses of one call that are told
 FIRED_LIST: Final = STATE_SIZE + PULSE_TAPS + 5 * LAGS
-STATE_LENGTH: Final = FIRED_LIST + 4 * MOST_FIRED
+STATE_LENGTH: Final = FIRED_LIST + 3 * MOST_FIRED
 
 # Values of `cues`, float32[CUES], for the hop just processed.
 LOG_PERIOD, STEADINESS = range(2)
@@ -256,7 +257,12 @@ def _steer(state: Any, late: Any, patience: Any) -> Any:
 @kernel
 def _ponder(state: Any, span: Any) -> None:
     """Take the clarity of the last `span` seconds into the average of what is heard."""
-    state[LOUDEST] = max(state[POWER], state[LOUDEST] * np.exp(-span / LOUD_SECONDS))
+    loudest = state[LOUDEST] * np.exp(-span / LOUD_SECONDS)
+    if state[POWER] > loudest:
+        fades = np.sqrt(loudest / state[POWER])  # of what was heard while all was softer: breath before the first note
+        state[HEARD] *= fades
+        state[CLEARNESS] *= fades
+    state[LOUDEST] = max(state[POWER], loudest)
     if state[POWER] > max(LOUD_ENOUGH * state[LOUDEST], 1e-9):
         clear = min(max((state[CLARITY] - CLEAR) / (CLEARER - CLEAR), 0.0), 1.0)
         state[HEARD] = min(state[HEARD] + span, LATELY - FIRST_SECONDS)
@@ -281,13 +287,19 @@ def noise_level(state: Any) -> Any:
 
 
 @kernel
+def pitched(state: Any) -> Any:
+    """How far the input has a pitch, 0..1, whatever the crossings say. `[audio]` state: after `excite`."""
+    return min(max((state[CLARITY] - PITCHED) / (WELL_PITCHED - PITCHED), 0.0), 1.0)
+
+
+@kernel
 def fired(state: Any) -> Any:
-    """The pulses of the last call of `excite`: float64[pulses, 4], columns AT, PERIOD_NOW, POWER_NOW, GATE_NOW. `[audio]`
+    """The pulses of the last call of `excite`: float64[pulses, 3], columns AT, PERIOD_NOW, GATE_NOW. `[audio]`
 
     At most MOST_FIRED, the first ones. A view into the state.
     """
     count = int(state[FIRED])
-    return state[FIRED_LIST : FIRED_LIST + 4 * count].reshape((count, 4))
+    return state[FIRED_LIST : FIRED_LIST + 3 * count].reshape((count, 3))
 
 
 @kernel
@@ -366,9 +378,9 @@ def excite(state: Any, table: Any, sample_rate: Any, x: Any, pulses: Any, cues: 
                 since = state[PHASE] / step
         if since >= 0.0:
             if state[FIRED] < MOST_FIRED:
-                told = FIRED_LIST + 4 * int(state[FIRED])
+                told = FIRED_LIST + 3 * int(state[FIRED])
                 state[told + AT], state[told + PERIOD_NOW] = n - since, 1.0 / state[SPEED]
-                state[told + POWER_NOW], state[told + GATE_NOW] = state[POWER], state[GATE]
+                state[told + GATE_NOW] = state[GATE]
                 state[FIRED] += 1.0
             height = np.sqrt(min(max(1.0 / state[SPEED], shortest), longest))
             place = (1.0 - since) * PULSE_PHASES
@@ -377,9 +389,8 @@ def excite(state: Any, table: Any, sample_rate: Any, x: Any, pulses: Any, cues: 
             for t in range(PULSE_TAPS):
                 queue[(now + t) % PULSE_TAPS] += height * (table[row, t] + part * (table[row + 1, t] - table[row, t]))
         state[PREVIOUS] = y
-        clear = min(max((state[CLARITY] - 0.78) / 0.15, 0.0), 1.0)
-        clear *= min(max((ASTRAY - state[ERROR]) / (ASTRAY - UNSURE), 0.0), 1.0) * single(state)
-        state[GATE] += glide * (clear - state[GATE])
+        agreed = min(max((ASTRAY - state[ERROR]) / (ASTRAY - UNSURE), 0.0), 1.0)
+        state[GATE] += glide * (pitched(state) * agreed * single(state) - state[GATE])
         pulses[n] = np.float32(queue[now] * np.sqrt(state[POWER]) * state[GATE])
         queue[now] = 0.0
         now = (now + 1) % PULSE_TAPS

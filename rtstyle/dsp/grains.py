@@ -1,9 +1,13 @@
-"""A recording played by the input's own pulses: for each pulse one grain, two periods of the recording.
+"""A recording played at the input's pitch: for each period of the input one grain, two periods of the recording.
 
-    pulses of the input ----> grain: note and mark of the recording ----> read at the input's pitch, faded in and out ----> sum
-    power of the input -----> its level
+    period of the input ---> grain: note and mark of the recording ----> read at the input's pitch, faded in and out ----> sum
+    power of the input ----> its level
 
-Grains of neighbouring pulses overlap by half, and their fades (Hann) add up to one. Each is read from where the one before came
+The period is that of the running autocorrelation (`excitation`), and grains follow one another by it, not by the pulses: these
+jump where a loud second partial turns and are silent where crossings contradict them, as of most bowed notes. Where the pitch is
+lost for a moment, within a note or on the way to the next one, the last one goes on.
+
+Grains that follow one another overlap by half, and their fades (Hann) add up to one. Each is read from where the one before came
 to, so that together they are the recording at the player's pitch, with what is in no period: breath, bow, strings that beat. At a
 note's end the place turns back, mark by mark then, and in its first quarter turns again. A new note of the input begins a note of
 the recording, the nearest in pitch, in turn where several are near. What is plucked or struck (see `marks.Marks.fall`) falls as
@@ -30,17 +34,18 @@ FASTEST: Final = 4.0  # at which a grain is read: two octaves up; beyond, too mu
 LEAP: Final = 0.7 / 12.0  # octaves from the pitch of late at which the input may play another note
 STEADY: Final = 0.012  # seconds for which it has to, within half of that: a period that is being found jumps about
 LATELY: Final = 0.05  # seconds over which that pitch is averaged
-GAP: Final = 3.0  # periods without a pulse, after which the next one begins a note
 RISE: Final = 6.0  # ratio of the input's power to its lowest of late that begins a note
 FORGET: Final = 0.04  # seconds in which "of late" rises by that much
 SETTLED: Final = 0.08  # seconds in which a note cannot begin anew
 LONG: Final = 0.6  # seconds from which a note of the recording is as good as a longer one
 WORTH: Final = 2.5 / 12.0  # octaves of distance for which that second of length makes up, per second
 NEAR: Final = 1.0 / 12.0  # octaves from the nearest note within which another one may be played in its turn
-HOLD: Final = 0.04  # seconds in which a gate that shuts fades
+SURE: Final = 0.5  # of a pitch, from which its period is taken
+HOLD: Final = 0.1  # seconds in which a pitch that is lost fades
+GONE: Final = 0.1  # of it: the note is over
 FADE_MS: Final = 10.0  # time constant of the share
 REST: Final = 0.125  # of the model where a struck note has faded and the player holds on: soft, but no silence
-OPEN: Final = 0.67  # of the gate, from which the model is not wanted
+OPEN: Final = 0.67  # of the pitch, from which the model is not wanted
 CLOSE_MS, OPEN_MS, QUIET_MS = 3.0, 300.0, 20.0  # time constants: unwanted; wanted again; that where the input is silent
 SILENT: Final = 1e-3  # of the loudest power of the last second, or
 FAINT: Final = 1e-7  # mean square: silence
@@ -56,7 +61,8 @@ FAINT: Final = 1e-7  # mean square: silence
     SPEED,  # at which it is read
     TURNED,  # 1 once the note has come to its end
     ENVELOPE,  # how far a struck note has fallen
-    PITCH,  # period of late, in samples
+    PERIOD,  # of the input while it has a pitch, in samples
+    PITCH,  # that of late
     SINCE,  # samples since the last grain
     AGE,  # samples since the note began
     LOWEST,  # power of late
@@ -66,12 +72,12 @@ FAINT: Final = 1e-7  # mean square: silence
     KEPT,  # share of the model at the end of the last hop
     TOP,  # loudest power of the last second
     NOW,  # place in the rings
-    HELD,  # gate of late
+    HELD,  # how far there is a pitch of one note, or was of late
     HEARD,  # share of the recording, on its way
     LATEST,  # period of the last grain
     ASTRAY,  # samples since the pitch left that of late
-) = range(23)
-SIZE: Final = 23
+) = range(24)
+SIZE: Final = 24
 SUM, SHARE = range(2)  # rows of the rings
 
 
@@ -204,16 +210,25 @@ def play(
     now = int(state[NOW])
     state[HEARD] += (share - state[HEARD]) * (1.0 - np.exp(-1000.0 * hop / (FADE_MS * sample_rate)))
     heard = state[HEARD] if count > 0 else 0.0
-    pulses = excitation.fired(excited)
-    for k in range(pulses.shape[0] if heard > 1e-6 else 0):
-        at, period = pulses[k, excitation.AT], pulses[k, excitation.PERIOD_NOW]
-        power = pulses[k, excitation.POWER_NOW]
+    power = excited[excitation.POWER]
+    state[TOP] = max(power, state[TOP] * np.exp(-hop / sample_rate))
+    silent = power < max(SILENT * state[TOP], FAINT)
+    pitched = 0.0 if silent else excitation.pitched(excited)
+    if pitched > SURE:
+        state[PERIOD] = excited[excitation.PERIOD]
+    held = state[HELD] * np.exp(-hop / (HOLD * sample_rate))
+    state[HELD] = max(pitched * excitation.single(excited), held)
+    state[LOWEST] = min(state[LOWEST] * np.exp(np.log(RISE) * hop / (FORGET * sample_rate)), power)
+    quiet = silent or state[HELD] < GONE
+    if quiet or state[NOTE] < first or state[NOTE] >= first + count:
+        state[NOTE] = -1.0
+    period = state[PERIOD]
+    at = max(period - state[SINCE], 0.0) if state[NOTE] >= 0.0 else 0.0
+    while heard > 1e-6 and period > 0.0 and not quiet and at < hop:
         span = moved = state[SINCE] + at
         state[SINCE] = -at
         state[AGE] += span
-        state[LOWEST] = min(state[LOWEST] * np.exp(np.log(RISE) * span / (FORGET * sample_rate)), power)
-        began = state[NOTE] < first or state[NOTE] >= first + count or span > GAP * period
-        began = began or (power > RISE * state[LOWEST] and state[AGE] > SETTLED * sample_rate)
+        began = state[NOTE] < 0.0 or (power > RISE * state[LOWEST] and state[AGE] > SETTLED * sample_rate)
         steady = not began and abs(np.log2(period / state[LATEST])) < 0.5 * LEAP
         away = not began and abs(np.log2(period / state[PITCH])) > LEAP
         state[LATEST] = period
@@ -242,18 +257,15 @@ def play(
             state[ENVELOPE] *= 10.0 ** (0.05 * fall * span / sample_rate)
         state[LOUDEST] = max(power, state[LOUDEST]) if fall < 0.0 else power
         level = np.sqrt(state[LOUDEST] * min(period * speed / mark[marks.PERIOD], 1.0)) / mark[marks.LEVEL]
-        state[HELD] = max(pulses[k, excitation.GATE_NOW], state[HELD] * np.exp(-span / (HOLD * sample_rate)))
         level *= heard * state[HELD] * state[ENVELOPE]
         start = max(at + latency - period, at)  # so that its middle is as late as the model, if that is late enough
         _add(rings[SUM], now, max(start, 0.0), recording.audio, state[CENTRE], mark[marks.PERIOD], speed, level)
+        at += period
     state[SINCE] += hop
 
-    power, gate = excited[excitation.POWER], excited[excitation.GATE]
-    state[TOP] = max(power, state[TOP] * np.exp(-hop / sample_rate))
-    held = max(gate, state[HELD] * np.exp(-state[SINCE] / (HOLD * sample_rate)))
     faded = max(1.0 - state[ENVELOPE], 0.0)
-    wanted = 1.0 - min(held / OPEN, 1.0) * (1.0 - REST * faded)
-    slow = QUIET_MS if power < max(SILENT * state[TOP], FAINT) else OPEN_MS
+    wanted = 1.0 - min(state[HELD] / OPEN, 1.0) * (1.0 - REST * faded)
+    slow = QUIET_MS if silent else OPEN_MS
     if wanted < state[WANTED]:
         slow = CLOSE_MS
     state[WANTED] += (wanted - state[WANTED]) * (1.0 - np.exp(-1000.0 * hop / (slow * sample_rate)))

@@ -1,4 +1,4 @@
-"""The recordings that captured styles are played with: beside the networks, from the same pulses (see `dsp.grains`)."""
+"""The recordings that captured styles are played with: beside the networks, at the same pitch (see `dsp.grains`)."""
 
 from typing import Any
 

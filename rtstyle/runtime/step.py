@@ -2,7 +2,7 @@
 
     x -> analyse_hops | stack_hops -> encoder -> AdaIN -> decoder -> synthesise_hops | copy_hops -> tone -> + -> y
             |                            \\--- pass-throughs ---^                                           ^
-            +-> pulses -> grains of a recording, where the style has one ------------------------------------+
+            +-> pitch -> grains of a recording, where the style has one -------------------------------------+
 
 What the decoder needs of style and amount a conditioner makes, where the model has one: only when they have moved.
 

@@ -220,3 +220,17 @@ def test_reset_replays_identically() -> None:
     excitation.reset(state)
     excitation.excite(state, table, RATE, x, second, cues)
     assert np.array_equal(first, second)
+
+
+def test_breath_before_the_first_note_does_not_make_it_many() -> None:
+    breath = (0.001 * np.random.default_rng(5).standard_normal(int(0.5 * RATE))).astype(np.float32)
+    state, table = excitation.new_state(), excitation.pulse_table()
+    pulses, cues = np.zeros(64, np.float32), np.zeros(excitation.CUES, np.float32)
+
+    def hear(x: np.ndarray) -> float:
+        for i in range(0, x.size // 64 * 64, 64):
+            excitation.excite(state, table, RATE, x[i : i + 64], pulses, cues)
+        return float(excitation.single(state))
+
+    assert hear(breath) < 0.1, "noise alone is no note"
+    assert hear(tone(330.0, 0.1)) > 0.9

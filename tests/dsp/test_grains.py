@@ -124,6 +124,36 @@ def test_the_model_is_there_before_a_note_and_not_within_a_line() -> None:
     assert kept[-1] > 0.95, "and again when it is silent"
 
 
+def test_grains_go_on_where_the_crossings_are_no_pulses() -> None:
+    """A loud second partial that drifts past a weak first moves the crossings all the time; the period stays clear."""
+    time = 2 * np.pi * np.arange(2 * RATE) / RATE
+    second = np.sin(440.0 * time + 5.0 * np.sin(5.0 * time))
+    x = 0.05 * (np.sin(220.0 * time) + 8.0 * second + 4.0 * np.sin(660.0 * time))
+    played, kept = play(x.astype(np.float32))
+    level = np.array([np.std(part) for part in np.array_split(played[RATE // 2 :], 60)])
+    assert kept[RATE // 2 :].max() < 0.05 and level.min() > 0.7 * level.max()
+    steps = np.abs(np.diff(played[RATE // 2 :], 2))
+    assert steps.max() < 3.0 * np.quantile(steps, 0.999), "nothing jumps"
+
+
+def test_a_pitch_that_is_lost_for_a_moment_goes_on() -> None:
+    x = pure(330.0, 1.0)
+    lost = slice(RATE // 2, RATE // 2 + RATE // 25)
+    x[lost] = 0.14 * np.random.default_rng(1).standard_normal(RATE // 25)
+    played, kept = play(x)
+    within = slice(lost.start + RATE // 100, lost.stop + RATE // 50)
+    assert np.std(played[within]) > 0.5 * np.std(played[RATE // 4 : lost.start])
+    assert kept[within].max() < 0.3
+
+
+def test_a_struck_note_is_struck_again_after_a_rest_however_softly_it_returns() -> None:
+    struck = marks.find_marks(np.concatenate([tone(220.0, 0.6, -40.0), tone(262.0, 0.6, -40.0), silence(0.1)]), RATE)
+    swell = pure(220.0, 1.0) * np.minimum(1.0, np.arange(RATE) / (0.5 * RATE)).astype(np.float32) ** 2
+    played, _ = play(np.concatenate([pure(220.0, 0.8), silence(0.4), swell]), struck)
+    first, second = (np.abs(played[round(a * RATE) : round((a + 0.6) * RATE)]).max() for a in (0.0, 1.4))
+    assert second > 0.05 * first
+
+
 def test_at_no_share_nothing_is_played_and_the_model_is_untouched() -> None:
     played, kept = play(pure(220.0), share=0.0)
     assert not played.any() and (kept == 1.0).all()
