@@ -11,7 +11,8 @@ Grains that follow one another overlap by half, and their fades (Hann) add up to
 to, so that together they are the recording at the player's pitch, with what is in no period: breath, bow, strings that beat. At a
 note's end the place turns back, mark by mark then, and in its first quarter turns again. A new note of the input begins a note of
 the recording, the nearest in pitch, in turn where several are near. What is plucked or struck (see `marks.Marks.fall`) falls as
-the recording's notes do, whatever the player holds; then a little of the model is left.
+the recording's notes do, whatever the player holds; then a little of the model is left. Its stroke does not wait for a player who
+swells.
 
 Where the input has no clear pitch nothing is played. Then the sound of the model is wanted (`kept`): at once where the input
 begins to sound, soon where it stays unclear, as chords and drums do, and not in the moment between two notes of a line.
@@ -37,6 +38,8 @@ LATELY: Final = 0.05  # seconds over which that pitch is averaged
 RISE: Final = 6.0  # ratio of the input's power to its lowest of late that begins a note
 FORGET: Final = 0.04  # seconds in which "of late" rises by that much
 SETTLED: Final = 0.08  # seconds in which a note cannot begin anew
+STROKE: Final = 0.03  # seconds for which a struck note is as loud as the loudest of late, or
+MOST: Final = 32.0  # times the player's power, 15 dB: who blows or bows may swell, a string is loudest when it is plucked
 LONG: Final = 0.6  # seconds from which a note of the recording is as good as a longer one
 WORTH: Final = 2.5 / 12.0  # octaves of distance for which that second of length makes up, per second
 NEAR: Final = 1.0 / 12.0  # octaves from the nearest note within which another one may be played in its turn
@@ -255,8 +258,12 @@ def play(
             state[ENVELOPE] = mark[marks.LEVEL] / marked[int(note_now[marks.BODY]), marks.LEVEL]
         else:
             state[ENVELOPE] *= 10.0 ** (0.05 * fall * span / sample_rate)
-        state[LOUDEST] = max(power, state[LOUDEST]) if fall < 0.0 else power
-        level = np.sqrt(state[LOUDEST] * min(period * speed / mark[marks.PERIOD], 1.0)) / mark[marks.LEVEL]
+        loud = power
+        if fall < 0.0:
+            state[LOUDEST] = max(power, state[LOUDEST])
+            stroke = state[TOP] * np.exp(-state[AGE] / (STROKE * sample_rate))
+            loud = max(state[LOUDEST], min(stroke, MOST * state[LOUDEST]))
+        level = np.sqrt(loud * min(period * speed / mark[marks.PERIOD], 1.0)) / mark[marks.LEVEL]
         level *= heard * state[HELD] * state[ENVELOPE]
         start = max(at + latency - period, at)  # so that its middle is as late as the model, if that is late enough
         _add(rings[SUM], now, max(start, 0.0), recording.audio, state[CENTRE], mark[marks.PERIOD], speed, level)

@@ -184,6 +184,16 @@ def test_a_struck_recording_falls_while_the_player_holds() -> None:
     assert after > 4.0 * before, "another pitch is another stroke"
 
 
+def test_a_stroke_does_not_wait_for_the_player_to_swell_and_is_no_louder_than_what_was_played() -> None:
+    struck = marks.find_marks(np.concatenate([tone(220.0, 0.6, -40.0), tone(262.0, 0.6, -40.0), silence(0.1)]), RATE)
+    swell = pure(220.0, 0.5) * np.minimum(1.0, np.arange(RATE // 2) / (0.2 * RATE)).astype(np.float32)
+    played, _ = play(np.concatenate([pure(262.0, 0.5), silence(0.05), swell]), struck)
+    first, stroke, swollen = (
+        np.abs(played[round(a * RATE) : round(b * RATE)]).max() for a, b in ((0.0, 0.5), (0.55, 0.65), (0.7, 0.8))
+    )
+    assert swollen < stroke < 1.1 * first
+
+
 def test_a_struck_note_falls_as_it_was_recorded_before_it_falls_evenly() -> None:
     time = np.arange(round(0.7 * RATE)) / RATE
     curve = np.maximum(-60.0 * time, -12.0 - 8.0 * (time - 0.2)).astype(np.float32)
