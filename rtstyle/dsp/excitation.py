@@ -48,7 +48,7 @@ AIM: Final = 0.1  # share by which the loop's frequency nears that of the autoco
 LOST: Final = 0.25  # phase error, in turns, at which the crossings have come to another place in the period
 PATIENCE: Final = 0.06  # seconds for which they may; then the loop starts anew from one
 DETUNED: Final = 0.12  # share by which the loop is off the period's frequency where it does so at once
-UNSURE, ASTRAY = 0.12, 0.24  # mean phase error from which the train fades, and at which it is silent
+UNSURE, ASTRAY = 0.08, 0.16  # mean phase error from which the train fades, and at which it is silent
 
 PITCHED, WELL_PITCHED = 0.78, 0.93  # clarity of what has a pitch: none below the first, wholly from the second on
 CLEAR, CLEARER = 0.90, 0.96  # clarity of what counts as clear: not at all below the first, wholly from the second on
@@ -259,7 +259,7 @@ def _ponder(state: Any, span: Any) -> None:
     """Take the clarity of the last `span` seconds into the average of what is heard."""
     loudest = state[LOUDEST] * np.exp(-span / LOUD_SECONDS)
     if state[POWER] > loudest:
-        fades = np.sqrt(loudest / state[POWER])  # of what was heard while all was softer: breath before the first note
+        fades = (loudest / state[POWER]) ** 0.25  # of what was heard while all was softer: breath before the first note
         state[HEARD] *= fades
         state[CLEARNESS] *= fades
     state[LOUDEST] = max(state[POWER], loudest)
