@@ -190,6 +190,64 @@ def _add(ring: Any, now: Any, start: Any, audio: Any, centre: Any, period: Any, 
 
 
 @kernel
+def _hear(state: Any, excited: Any, hop: Any, sample_rate: Any) -> Any:
+    """Take the input's level and pitch of one hop; True where it is silent."""
+    power = excited[excitation.POWER]
+    state[TOP] = max(power, state[TOP] * np.exp(-hop / sample_rate))
+    state[LOWEST] = min(state[LOWEST] * np.exp(np.log(RISE) * hop / (FORGET * sample_rate)), power)
+    silent = power < max(SILENT * state[TOP], FAINT)
+    pitched = 0.0 if silent else excitation.pitched(excited)
+    if pitched > SURE:
+        state[PERIOD] = excited[excitation.PERIOD]
+    held = state[HELD] * np.exp(-hop / (HOLD * sample_rate))
+    state[HELD] = max(pitched * excitation.single(excited), held)
+    return silent
+
+
+@kernel
+def _follow(state: Any, recording: Any, power: Any, span: Any, sample_rate: Any) -> None:
+    """Go on by a grain, `span` samples after the last one: within the note, or to the one that the input has begun."""
+    marked, notes, fall = recording.marks, recording.notes, recording.fall
+    period, moved = state[PERIOD], span
+    state[AGE] += span
+    began = state[NOTE] < 0.0 or (power > RISE * state[LOWEST] and state[AGE] > SETTLED * sample_rate)
+    steady = not began and abs(np.log2(period / state[LATEST])) < 0.5 * LEAP
+    away = not began and abs(np.log2(period / state[PITCH])) > LEAP
+    state[LATEST] = period
+    state[ASTRAY] = state[ASTRAY] + span if away and steady else 0.0
+    if began or state[ASTRAY] > STEADY * sample_rate:
+        again = began or fall < 0.0
+        note = _choose(state, recording, period, again)
+        if again or note != state[NOTE]:
+            state[MARK] = notes[note, marks.FIRST if again else marks.BODY]
+            state[PLACE], state[WAY] = marked[int(state[MARK]), marks.PLACE], 1.0
+            state[CENTRE] = state[PLACE]
+            state[AGE] = state[LOUDEST] = state[OFFSET] = state[TURNED] = moved = 0.0
+        state[NOTE], state[PITCH], state[LOWEST], state[ASTRAY] = note, period, power, 0.0
+    elif not away:
+        state[PITCH] *= (period / state[PITCH]) ** min(span / (LATELY * sample_rate), 1.0)
+    _move(state, marked, notes[int(state[NOTE])], moved)
+    state[SPEED] = min(marked[int(state[MARK]), marks.PERIOD] / period, FASTEST)
+
+
+@kernel
+def _loudness(state: Any, recording: Any, power: Any, span: Any, sample_rate: Any) -> Any:
+    """How loud the grain is to be, root mean square: as the input, and where it was struck, as its note has fallen since."""
+    fall = recording.fall
+    if fall == 0.0:
+        state[ENVELOPE] = 1.0
+        return np.sqrt(power)
+    if state[TURNED] == 0.0:
+        body = int(recording.notes[int(state[NOTE]), marks.BODY])
+        state[ENVELOPE] = recording.marks[int(state[MARK]), marks.LEVEL] / recording.marks[body, marks.LEVEL]
+    else:
+        state[ENVELOPE] *= 10.0 ** (0.05 * fall * span / sample_rate)
+    state[LOUDEST] = max(power, state[LOUDEST])
+    stroke = state[TOP] * np.exp(-state[AGE] / (STROKE * sample_rate))
+    return state[ENVELOPE] * np.sqrt(max(state[LOUDEST], min(stroke, MOST * state[LOUDEST])))
+
+
+@kernel
 def play(
     state: Any,
     rings: Any,
@@ -207,64 +265,24 @@ def play(
     state of `excitation.excite` after the same hop. played: float32[hop], overwritten. kept: float32[hop], overwritten: the
     share of the model's sound beside it.
     """
-    marked, notes, fall = recording.marks, recording.notes, recording.fall
     first, count = recording.first, recording.count
     hop = played.size
     now = int(state[NOW])
     state[HEARD] += (share - state[HEARD]) * (1.0 - np.exp(-1000.0 * hop / (FADE_MS * sample_rate)))
     heard = state[HEARD] if count > 0 else 0.0
-    power = excited[excitation.POWER]
-    state[TOP] = max(power, state[TOP] * np.exp(-hop / sample_rate))
-    silent = power < max(SILENT * state[TOP], FAINT)
-    pitched = 0.0 if silent else excitation.pitched(excited)
-    if pitched > SURE:
-        state[PERIOD] = excited[excitation.PERIOD]
-    held = state[HELD] * np.exp(-hop / (HOLD * sample_rate))
-    state[HELD] = max(pitched * excitation.single(excited), held)
-    state[LOWEST] = min(state[LOWEST] * np.exp(np.log(RISE) * hop / (FORGET * sample_rate)), power)
+    silent = _hear(state, excited, hop, sample_rate)
     quiet = silent or state[HELD] < GONE
     if quiet or state[NOTE] < first or state[NOTE] >= first + count:
         state[NOTE] = -1.0
-    period = state[PERIOD]
+    power, period = excited[excitation.POWER], state[PERIOD]
     at = max(period - state[SINCE], 0.0) if state[NOTE] >= 0.0 else 0.0
     while heard > 1e-6 and period > 0.0 and not quiet and at < hop:
-        span = moved = state[SINCE] + at
+        span = state[SINCE] + at
         state[SINCE] = -at
-        state[AGE] += span
-        began = state[NOTE] < 0.0 or (power > RISE * state[LOWEST] and state[AGE] > SETTLED * sample_rate)
-        steady = not began and abs(np.log2(period / state[LATEST])) < 0.5 * LEAP
-        away = not began and abs(np.log2(period / state[PITCH])) > LEAP
-        state[LATEST] = period
-        state[ASTRAY] = state[ASTRAY] + span if away and steady else 0.0
-        if began or state[ASTRAY] > STEADY * sample_rate:
-            again = began or fall < 0.0
-            note = _choose(state, recording, period, again)
-            if again or note != state[NOTE]:
-                state[MARK] = notes[note, marks.FIRST if again else marks.BODY]
-                state[PLACE], state[WAY] = marked[int(state[MARK]), marks.PLACE], 1.0
-                state[CENTRE] = state[PLACE]
-                state[AGE] = state[LOUDEST] = state[OFFSET] = state[TURNED] = 0.0
-                moved = 0.0
-            state[NOTE], state[PITCH], state[LOWEST], state[ASTRAY] = note, period, power, 0.0
-        elif not away:
-            state[PITCH] *= (period / state[PITCH]) ** min(span / (LATELY * sample_rate), 1.0)
-        note_now = notes[int(state[NOTE])]
-        _move(state, marked, note_now, moved)
-        mark = marked[int(state[MARK])]
-        speed = state[SPEED] = min(mark[marks.PERIOD] / period, FASTEST)
-        if fall == 0.0:
-            state[ENVELOPE] = 1.0
-        elif state[TURNED] == 0.0:
-            state[ENVELOPE] = mark[marks.LEVEL] / marked[int(note_now[marks.BODY]), marks.LEVEL]
-        else:
-            state[ENVELOPE] *= 10.0 ** (0.05 * fall * span / sample_rate)
-        loud = power
-        if fall < 0.0:
-            state[LOUDEST] = max(power, state[LOUDEST])
-            stroke = state[TOP] * np.exp(-state[AGE] / (STROKE * sample_rate))
-            loud = max(state[LOUDEST], min(stroke, MOST * state[LOUDEST]))
-        level = np.sqrt(loud * min(period * speed / mark[marks.PERIOD], 1.0)) / mark[marks.LEVEL]
-        level *= heard * state[HELD] * state[ENVELOPE]
+        _follow(state, recording, power, span, sample_rate)
+        mark, speed = recording.marks[int(state[MARK])], state[SPEED]
+        level = heard * state[HELD] * _loudness(state, recording, power, span, sample_rate) / mark[marks.LEVEL]
+        level *= np.sqrt(min(period * speed / mark[marks.PERIOD], 1.0))  # of what overlaps more, each is softer
         start = max(at + latency - period, at)  # so that its middle is as late as the model, if that is late enough
         _add(rings[SUM], now, max(start, 0.0), recording.audio, state[CENTRE], mark[marks.PERIOD], speed, level)
         at += period
