@@ -45,7 +45,7 @@ WORTH: Final = 2.5 / 12.0  # octaves of distance for which that second of length
 NEAR: Final = 1.0 / 12.0  # octaves from the nearest note within which another one may be played in its turn
 SURE: Final = 0.5  # of a pitch, from which its period is taken
 HOLD: Final = 0.1  # seconds in which a pitch that is lost fades
-GONE: Final = 0.1  # of it: the note is over
+GONE: Final = 0.03  # of it: the note is over
 FADE_MS: Final = 10.0  # time constant of the share
 REST: Final = 0.125  # of the model where a struck note has faded and the player holds on: soft, but no silence
 OPEN: Final = 0.67  # of the pitch, from which the model is not wanted
@@ -271,7 +271,7 @@ def play(
     state[HEARD] += (share - state[HEARD]) * (1.0 - np.exp(-1000.0 * hop / (FADE_MS * sample_rate)))
     heard = state[HEARD] if count > 0 else 0.0
     silent = _hear(state, excited, hop, sample_rate)
-    quiet = silent or state[HELD] < GONE
+    quiet = state[HELD] < GONE
     if quiet or state[NOTE] < first or state[NOTE] >= first + count:
         state[NOTE] = -1.0
     power, period = excited[excitation.POWER], state[PERIOD]

@@ -184,6 +184,18 @@ def test_a_struck_recording_falls_while_the_player_holds() -> None:
     assert after > 4.0 * before, "another pitch is another stroke"
 
 
+def test_what_was_struck_dies_away_when_the_player_stops() -> None:
+    struck = marks.find_marks(np.concatenate([tone(220.0, 0.6, -20.0), tone(262.0, 0.6, -20.0), silence(0.1)]), RATE)
+    x = pure(220.0, 0.5)
+    x[-RATE // 50 :] *= np.linspace(1.0, 0.0, RATE // 50, dtype=np.float32)
+    played, _ = play(np.concatenate([x, silence(0.6)]), struck)
+    level = np.array([np.std(part) for part in np.array_split(played[RATE * 4 // 10 :], 70)])  # 10 ms each
+    fall = 20.0 * np.log10((level[:-1] + 1e-9) / (level[1:] + 1e-9))
+    heard = level[:-1] > 0.02 * level.max()
+    assert fall[heard].max() < 4.0, "nothing is cut off"
+    assert level[-10:].max() < 1e-3 * level.max()
+
+
 def test_a_stroke_does_not_wait_for_the_player_to_swell_and_is_no_louder_than_what_was_played() -> None:
     struck = marks.find_marks(np.concatenate([tone(220.0, 0.6, -40.0), tone(262.0, 0.6, -40.0), silence(0.1)]), RATE)
     swell = pure(220.0, 0.5) * np.minimum(1.0, np.arange(RATE // 2) / (0.2 * RATE)).astype(np.float32)
