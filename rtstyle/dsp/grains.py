@@ -45,6 +45,7 @@ WORTH: Final = 2.5 / 12.0  # octaves of distance for which that second of length
 NEAR: Final = 1.0 / 12.0  # octaves from the nearest note within which another one may be played in its turn
 SURE: Final = 0.5  # of a pitch, from which its period is taken
 HOLD: Final = 0.1  # seconds in which a pitch that is lost fades
+RELEASE: Final = 0.03  # that where the input has fallen silent
 GONE: Final = 0.03  # of it: the note is over
 FADE_MS: Final = 10.0  # time constant of the share
 REST: Final = 0.125  # of the model where a struck note has faded and the player holds on: soft, but no silence
@@ -199,7 +200,7 @@ def _hear(state: Any, excited: Any, hop: Any, sample_rate: Any) -> Any:
     pitched = 0.0 if silent else excitation.pitched(excited)
     if pitched > SURE:
         state[PERIOD] = excited[excitation.PERIOD]
-    held = state[HELD] * np.exp(-hop / (HOLD * sample_rate))
+    held = state[HELD] * np.exp(-hop / ((RELEASE if silent else HOLD) * sample_rate))
     state[HELD] = max(pitched * excitation.single(excited), held)
     return silent
 
@@ -210,7 +211,9 @@ def _follow(state: Any, recording: Any, power: Any, span: Any, sample_rate: Any)
     marked, notes, fall = recording.marks, recording.notes, recording.fall
     period, moved = state[PERIOD], span
     state[AGE] += span
-    began = state[NOTE] < 0.0 or (power > RISE * state[LOWEST] and state[AGE] > SETTLED * sample_rate)
+    if state[AGE] < SETTLED * sample_rate:
+        state[LOWEST] = power  # the rise of this note is not the next one's
+    began = state[NOTE] < 0.0 or power > RISE * state[LOWEST]
     steady = not began and abs(np.log2(period / state[LATEST])) < 0.5 * LEAP
     away = not began and abs(np.log2(period / state[PITCH])) > LEAP
     state[LATEST] = period
