@@ -274,12 +274,12 @@ def play(
     state[HEARD] += (share - state[HEARD]) * (1.0 - np.exp(-1000.0 * hop / (FADE_MS * sample_rate)))
     heard = state[HEARD] if count > 0 else 0.0
     silent = _hear(state, excited, hop, sample_rate)
-    quiet = state[HELD] < GONE
+    quiet = state[HELD] < GONE or heard < 1e-6
     if quiet or state[NOTE] < first or state[NOTE] >= first + count:
         state[NOTE] = -1.0
     power, period = excited[excitation.POWER], state[PERIOD]
     at = max(period - state[SINCE], 0.0) if state[NOTE] >= 0.0 else 0.0
-    while heard > 1e-6 and period > 0.0 and not quiet and at < hop:
+    while period > 0.0 and not quiet and at < hop:
         span = state[SINCE] + at
         state[SINCE] = -at
         _follow(state, recording, power, span, sample_rate)

@@ -184,6 +184,15 @@ def test_a_struck_recording_falls_while_the_player_holds() -> None:
     assert after > 4.0 * before, "another pitch is another stroke"
 
 
+def test_a_struck_style_that_comes_back_within_a_note_strikes_it() -> None:
+    struck = marks.find_marks(np.concatenate([tone(220.0, 0.6, -40.0), tone(262.0, 0.6, -40.0), silence(0.1)]), RATE)
+    x = pure(220.0, 2.0)
+    share = np.where((np.arange(x.size // HOP) * HOP // (RATE // 2)) % 3 == 0, 1.0, 0.0)  # from 0 and from 1.5 s on
+    played, _ = play(x, struck, share)
+    first, again = (np.abs(played[round(a * RATE) : round((a + 0.3) * RATE)]).max() for a in (0.0, 1.5))
+    assert again > 0.5 * first
+
+
 def test_what_was_struck_dies_away_when_the_player_stops() -> None:
     struck = marks.find_marks(np.concatenate([tone(220.0, 0.6, -20.0), tone(262.0, 0.6, -20.0), silence(0.1)]), RATE)
     x = pure(220.0, 0.5)
