@@ -13,7 +13,8 @@ Without the loop each crossing's own jitter would be noise between the partials,
 - Even chords have moments with a clear period, and pulses there are notes that nobody played. So it is asked how much of what
   was heard lately was clear: of lines nearly all, of a guitar's, harp's or piano's chords and of drums a third or less. With
   those the train stays closed, and the noise that a style may add is low (`single`, `noise_level`). What lies between, such
-  as a cello's double stops, goes on as it was taken last: sound that came and went would be heard more than either.
+  as a cello's double stops, goes on as it was taken last: sound that came and went would be heard more than either. What
+  was heard while all was softer counts for less: breath before the first note is no chord.
 
 Sources: source-filter model (G. Fant, 1960); normalised difference function: P. McLeod, G. Wyvill, "A smarter way to find
 pitch", ICMC 2005, here with an exponential window, so that it runs sample by sample; phase-locked loop: F. M. Gardner,
