@@ -61,6 +61,7 @@ LOWEST: Final = 0.25  # to which it falls: a line after chords is soon to be kno
 FIRST_SECONDS: Final = 0.25  # of sound that this counts as
 CLOSED, CLOSING = 0.35, 0.45  # averages of many notes at a time, and of what comes near them from one
 OPENING, OPEN = 0.55, 0.65  # the same on the way back: two thresholds, or what lies between would come and go
+SILENCE: Final = 1e-20  # mean square, -200 dBFS
 LEAST_NOISE: Final = 0.1  # of its level: networks that look at the noise they get are not to find none
 
 # Slots of the state, float64[STATE_LENGTH]; zeros at reset. Behind them: the pulses not yet played (a ring), the
@@ -330,6 +331,8 @@ def excite(state: Any, table: Any, sample_rate: Any, x: Any, pulses: Any, cues: 
     lowpass = 1.0 - np.exp(-turn * min(max(1.1 * pitch, 100.0), 3000.0))
     now = int(state[PLAYED])
     state[FIRED] = 0.0
+    if state[POWER] < SILENCE:  # the same take sounds the same, whenever it begins
+        state[COUNT] = state[SEARCH] = state[SUM] = 0.0
     for n in range(x.size):
         sample = np.float64(x[n])
         state[SMOOTH_1] += smooth * (sample - state[SMOOTH_1])

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from rtstyle.bundle import Adain, Bundle
 from rtstyle.dsp import bands as erb
-from rtstyle.dsp import excitation, front, stft
+from rtstyle.dsp import comb, excitation, front, stft
 from rtstyle.dsp.minphase import phase_per_gain
 from rtstyle.lab.nets.latent import LatentNet
 from rtstyle.lab.nets.spectral import SpectralShape
@@ -31,19 +31,20 @@ def analyser_of(net: Net) -> Analyser:
     return made
 
 
-def source_spectra(analyser: Analyser, x: NDArray[np.float32]) -> NDArray[np.complex64]:
+def source_spectra(analyser: Analyser, x: NDArray[np.float32], amount: float = 1.0) -> NDArray[np.complex64]:
     """Spectra of input, pulses and noise as the stage filters them, hop by hop: complex64 (T, 3, bins). `[control]`"""
-    n_fft, hop = analyser.n_fft, analyser.hop
+    n_fft, hop, rate = analyser.n_fft, analyser.hop, float(analyser.sample_rate)
     rise = stft.filter_windows(n_fft, hop)[0]
-    state, cues = excitation.new_state(), np.zeros(excitation.CUES, np.float32)
+    state, teeth, cues = excitation.new_state(), comb.new_state(), np.zeros(excitation.CUES, np.float32)
     histories, frame = np.zeros((front.SOURCES, n_fft), np.float32), np.zeros(n_fft, np.float32)
     seen, axis = np.zeros(n_fft // 2 + 1, np.complex64), np.zeros(1, np.int64)
     spectra = np.zeros((x.size // hop, front.SOURCES, n_fft // 2 + 1), np.complex64)
     train, noise = np.zeros(hop, np.float32), np.zeros(hop, np.float32)
     power = float(np.sum(analyser.window.astype(np.float64) ** 2))
     for t in range(spectra.shape[0]):
-        chunk = x[t * hop : (t + 1) * hop]
-        excitation.excite(state, analyser.table, float(analyser.sample_rate), chunk, train, cues)
+        chunk = x[t * hop : (t + 1) * hop].copy()
+        excitation.excite(state, analyser.table, rate, chunk, train, cues)
+        comb.comb(teeth, state, comb.DEPTH * amount, rate, chunk)
         heard = (chunk, train, excitation.noise_level(state), noise, analyser.seed[:1], histories)
         front.listen(*heard, analyser.window, power, rise, frame, seen, spectra[t], axis)
     return spectra
@@ -64,7 +65,7 @@ def render(
     """
     shape = net.shape
     analyser = analyser_of(net)
-    clip = analyser.clip(x[None])
+    clip = analyser.clip(x[None], amount=amount)
     latent, extra, _ = encode(net, clip)
     mean, std = (torch.from_numpy(v)[None, None] for v in style)
     prior = tuple(torch.from_numpy(v)[None, None] for v in neutral)
@@ -74,7 +75,7 @@ def render(
     out = net.decoder(styled, torch.cat([mean, std], 2), torch.full((1, 1, 1), amount), *extra.values(), Past())
     if isinstance(net, LatentNet):
         return out[0].numpy()
-    return filter_sources(shape, out[0].numpy(), source_spectra(analyser_of(net), x))
+    return filter_sources(shape, out[0].numpy(), source_spectra(analyser_of(net), x, amount))
 
 
 def filter_sources(

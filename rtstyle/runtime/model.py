@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtstyle.bundle.content import Bundle
-from rtstyle.dsp import adain, excitation, front, tone
+from rtstyle.dsp import adain, comb, excitation, front, tone
 from rtstyle.dsp.denormals import floating_point_mode, restore_mode
 from rtstyle.errors import RtstyleError
 from rtstyle.runtime import layout as at
@@ -209,6 +209,7 @@ def _prepare(bundle: Bundle, graphs: Sequence[Graph], levels: int, first: bool) 
     memory.zeros(at.CUES, (excitation.CUES,), np.float32)
     memory.keep(at.EXCITATION, excitation.new_state())
     memory.numbers({at.EXCITATION_SIZE: memory.arrays[at.EXCITATION].size})
+    memory.keep(at.COMB, comb.new_state())
     memory.keep(at.PULSE_TABLE, excitation.pulse_table())
     memory.zeros(at.SEED, (2,), np.uint64)
     delay = bundle.latency // bundle.turns

@@ -51,6 +51,14 @@ def test_a_high_note_with_a_weak_fundamental_is_not_taken_for_a_lower_one(pitch:
     assert 1000.0 / pitch == pytest.approx(2.0 ** (5.0 * float(cues[excitation.LOG_PERIOD])), rel=0.03)
 
 
+def test_a_take_sounds_the_same_whenever_it_begins() -> None:
+    x = tone(196.0, seconds=0.3)
+    wanted, _ = pulses_of(x)
+    for hops in range(1, 6):  # three of them are a search for the period
+        late, _ = pulses_of(np.concatenate([np.zeros(64 * hops, np.float32), x]))
+        assert np.array_equal(late[64 * hops :], wanted)
+
+
 def periods_of(x: np.ndarray, hop: int = 64) -> np.ndarray:
     """In samples, after every hop."""
     state, table = excitation.new_state(), excitation.pulse_table()

@@ -234,11 +234,30 @@ def test_a_second_turn_plays_what_the_first_has_played(kind: str, tmp_path: Path
     x = np.sin(0.05 * np.arange(200 * once.hop)).astype(np.float32)
     settled = slice(100 * once.hop, None)
     for style in (0, 1):
-        by_hand = once.step(once.step(x, once.controls(style)), once.controls(style))
+        made = once.step(x, once.controls(style))
+        once.reset()
+        by_hand = once.step(made, once.controls(style))
         once.reset()
         played = twice.step(x, twice.controls(style))
         twice.reset()
         assert np.abs(played - by_hand)[settled].max() < 1e-4 * np.abs(by_hand).max()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_line_is_combed_as_far_as_the_amount_goes(kind: str, tmp_path: Path) -> None:
+    model = load_model(make_identity_bundle(tmp_path / "m", kind))
+    hop, line = model.hop, 0.2 * np.sin(0.05 * np.arange(48_000, dtype=np.float32))
+    line = line[: line.size // hop * hop]
+    hiss = 0.03 * noise_signal(line.size)
+    late = model.step(line + hiss, model.controls(0, 0.0))
+
+    def taken_out(amount: float) -> float:
+        model.reset()
+        out = late - model.step(line + hiss, model.controls(0, amount))
+        return float(np.square(out[out.size // 2 :]).mean() / np.square(hiss).mean())
+
+    assert taken_out(0.0) == 0.0
+    assert 0.01 < taken_out(0.3) < 0.3 * taken_out(1.0) < 0.3
 
 
 def test_turns_share_their_graphs(tmp_path: Path) -> None:

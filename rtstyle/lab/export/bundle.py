@@ -34,7 +34,7 @@ def style_statistics(net: Net, clips: NDArray[np.float32]) -> Statistics:
 
     clips: float32 (count, samples).
     """
-    clip = analyser_of(net).clip(clips)
+    clip = analyser_of(net).clip(clips, amount=0.0)
     latent, _, _ = encode(net, clip)
     mean, std = clip_statistics(latent.reshape(1, -1, latent.shape[2]), clip.active.reshape(1, -1, 1))
     return mean.numpy().reshape(-1), std.numpy().reshape(-1)

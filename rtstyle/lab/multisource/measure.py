@@ -139,7 +139,7 @@ def latent_use(checkpoint: Path, corpus: PairCorpus, clips: int = 48, seconds: f
     means, nats = [], []
     for number in range(clips):
         voice = corpus.voices[number % len(corpus.voices)]
-        clip = analyser.clip(corpus.style_clip(rng, voice, seconds)[None, :samples])
+        clip = analyser.clip(corpus.style_clip(rng, voice, seconds)[None, :samples], amount=0.0)
         level = standard(torch.cat(net.encoder(clip.audio, Past())[:2], dim=2))
         active = clip.active[0, :, 0] > 0
         means.append(level.mean[0, active])

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from rtstyle.corpus.note import SAMPLE_RATE
 from rtstyle.corpus.pairs import PairCorpus
-from rtstyle.dsp import description, excitation, front, stft
+from rtstyle.dsp import comb, description, excitation, front, stft
 from rtstyle.dsp.jit import kernel
 
 Samples = NDArray[np.float32]
@@ -51,14 +51,14 @@ class Batch:
 
 @kernel
 def _describe_clip(
-    x, hop, sample_rate, window, table, past, place, weights, seed, speeds, features, active, audio, heard
+    x, hop, sample_rate, window, table, depth, past, place, weights, seed, speeds, features, active, audio, heard
 ):
     """Fill features and activity of one clip, as `front.listen` hears it, and, if `heard`, its three sources. `[any]`"""
     n_fft = window.size
     window_power = 0.0
     for i in range(n_fft):
         window_power += np.float64(window[i]) * window[i]
-    state = np.zeros(excitation.STATE_LENGTH)
+    state, teeth = np.zeros(excitation.STATE_LENGTH), np.zeros(comb.STATE_LENGTH)
     history = np.zeros(n_fft, dtype=np.float32)
     frame = np.zeros(n_fft, dtype=np.float32)
     seen = np.zeros(n_fft // 2 + 1, dtype=np.complex64)
@@ -67,8 +67,9 @@ def _describe_clip(
     cues, axis = np.zeros(excitation.CUES, dtype=np.float32), np.zeros(1, dtype=np.int64)
     before = 0.0
     for t in range(x.size // hop):
-        chunk = x[t * hop : (t + 1) * hop]
+        chunk = x[t * hop : (t + 1) * hop].copy()
         excitation.excite(state, table, sample_rate, chunk, train, cues)
+        comb.comb(teeth, state, depth, sample_rate, chunk)
         stft.analyse(history, chunk, window, frame, seen, axis)
         power = front.frame_power(seen, window_power)
         front.wander(seed[1:], speeds, draws, wanderers)
@@ -83,14 +84,15 @@ def _describe_clip(
 
 
 @kernel
-def _latent_rows(x, hop, sample_rate, table, seed, cues, pulses, active, audio):
+def _latent_rows(x, hop, sample_rate, table, depth, seed, cues, pulses, active, audio):
     """Fill the rows and the activity of one clip. `[any]`"""
-    state = np.zeros(excitation.STATE_LENGTH)
+    state, teeth = np.zeros(excitation.STATE_LENGTH), np.zeros(comb.STATE_LENGTH)
     before = 0.0
     for t in range(x.size // hop):
-        chunk = x[t * hop : (t + 1) * hop]
+        chunk = x[t * hop : (t + 1) * hop].copy()
         train = pulses[t * hop : (t + 1) * hop]
         excitation.excite(state, table, sample_rate, chunk, train, cues)
+        comb.comb(teeth, state, depth, sample_rate, chunk)
         level = excitation.noise_level(state) * np.sqrt(state[excitation.POWER])
         log_period = cues[excitation.LOG_PERIOD]
         front.stack_sources(chunk, train, log_period, before, level, seed, audio[:, t * hop : (t + 1) * hop])
@@ -118,8 +120,10 @@ class Analyser:
         self.seed = np.array([seed * 2654435761 + 88172645463325252, seed * 40503 + 12345677], dtype=np.uint64)
         self.speeds = front.wander_speeds(hop, sample_rate)
 
-    def clip(self, x: Samples, heard: bool = True) -> Clip:
-        """x: float32[batch, samples]. heard: whether a spectral clip's sources are wanted, not its features alone."""
+    def clip(self, x: Samples, heard: bool = True, amount: float = 1.0) -> Clip:
+        """x: float32[batch, samples]. heard: whether a spectral clip's sources are wanted, not its features alone. amount:
+        how far it is to be another sound: 0 for what a style is measured on.
+        """
         batch, samples = x.shape
         described, place, weights, levels = self.layout
         frames, rate = samples // self.hop, float(self.sample_rate)
@@ -130,14 +134,17 @@ class Analyser:
             (batch, frames, front.feature_width(described.size) if self.kind == "spectral" else 0), np.float32
         )
         cues, pulses = np.zeros(excitation.CUES, np.float32), np.zeros(samples, np.float32)
+        depth = comb.DEPTH * amount
         for b in range(batch):
             if self.kind == "latent":
-                _latent_rows(x[b], self.hop, rate, self.table, self.seed[:1], cues, pulses, active[b], audio[b])
+                _latent_rows(
+                    *(x[b], self.hop, rate, self.table, depth, self.seed[:1], cues, pulses, active[b], audio[b])
+                )
             else:
                 past = np.zeros((levels, description.ROWS, self.n_fft), np.float32)
                 _describe_clip(
-                    *(x[b], self.hop, rate, self.window, self.table, past, place, weights, self.seed, self.speeds),
-                    *(features[b], active[b], audio[b], heard),
+                    *(x[b], self.hop, rate, self.window, self.table, depth, past, place, weights, self.seed),
+                    *(self.speeds, features[b], active[b], audio[b], heard),
                 )
         return Clip(torch.from_numpy(features), torch.from_numpy(audio), torch.from_numpy(active)[..., None])
 
@@ -274,7 +281,7 @@ class Maker:
             voices.append(voice)
             examples.append(example)
         x, y, style = np.stack(xs), np.stack(ys), np.stack(styles)
-        clips = self.analyser.clip(x), self.analyser.clip(style, heard=False)
+        clips = self.analyser.clip(x), self.analyser.clip(style, heard=False, amount=0.0)
         return Batch(*clips, torch.from_numpy(y), voices, examples)
 
 
