@@ -147,7 +147,7 @@ PARAMETERS: Final[Mapping[str, Parameter]] = {
         _style(3, "style.pad_4", "Pad 4", "The style at x = 1, y = 1."),
         Parameter("mix", "Mix", 0, 1, 1, help="Dry at 0, wet at 1; both are aligned in time."),
         Parameter(
-            "dynamics", "Dynamics", 0, 1, 0.5,
+            "dynamics", "Dynamics", 0, 1, 0.6,
             help="How far the loudness follows the player's: the style's own at 0, as played at 1.",
         ),
         Parameter("input.trim_db", "Input trim", -24, 24, 0, unit="dB", help="Gain before the model."),
