@@ -31,6 +31,9 @@ WANDERERS: Final = 24  # after the cues: random walks of power one, a third each
 WANDER_SECONDS: Final = (0.004, 0.02, 0.08)
 GLIDE_SECONDS: Final = 0.005  # time constant of the gains, twice: 21 dB less of what moves at 100 Hz
 MANY_GLIDE_SECONDS: Final = 0.1  # the same for chords and drums
+REST: Final = 0.01  # of the loudest power of late, 20 dB below: a rest
+LATE_SECONDS: Final = 0.5  # in which that is forgotten
+SILENT_POWER: Final = 1e-9  # mean square: -90 dBFS, always a rest
 CLOSED: Final = 1e-6  # linear gain that counts as none: -120 dB
 CLOSED_LOG: Final = -13.815511  # its logarithm
 OPEN_LOG: Final = CLOSED_LOG + 1.0  # a source is heard while any of its gains is above
@@ -45,6 +48,23 @@ def feature_width(bands: int) -> int:
 def glide_share(hop: int, sample_rate: float, seconds: float) -> float:
     """Share of the way to new gains that is gone in a hop, at a time constant in seconds. `[control]`"""
     return float(1.0 - np.exp(-hop / (seconds * sample_rate)))
+
+
+def rest_fade(hop: int, sample_rate: float) -> float:
+    """By which the loudest power of late is less after a hop, see `rests`. `[control]`"""
+    return float(np.exp(-hop / (LATE_SECONDS * sample_rate)))
+
+
+@kernel
+def rests(loudest: Any, power: Any, fade: Any) -> Any:
+    """Whether a hop is a rest, in which gains stay as they are: else the next note would begin with those of a rest. `[audio]`
+
+    loudest: float64[1], 0 at reset: the power of late, which does not fade below that of which ACTIVE_POWER is a rest. power:
+    of the hop, see `frame_power`. fade: see `rest_fade`.
+    """
+    least = min(loudest[0], ACTIVE_POWER / REST)
+    loudest[0] = max(power, loudest[0] * fade, least)
+    return power < max(REST * loudest[0], SILENT_POWER)
 
 
 def wander_speeds(hop: int, sample_rate: float) -> NDArray[np.float32]:

@@ -1,5 +1,7 @@
 """What a network plays by torch alone, whole clip at once: the oracle that the streaming runtime is held to."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -31,8 +33,16 @@ def analyser_of(net: Net) -> Analyser:
     return made
 
 
-def source_spectra(analyser: Analyser, x: NDArray[np.float32], amount: float = 1.0) -> NDArray[np.complex64]:
-    """Spectra of input, pulses and noise as the stage filters them, hop by hop: complex64 (T, 3, bins). `[control]`"""
+@dataclass(frozen=True)
+class Sources:
+    """Input, pulses and noise as the stage filters them, hop by hop: spectra complex64 (T, 3, bins), rests bool (T,)."""
+
+    spectra: NDArray[np.complex64]
+    rests: NDArray[np.bool_]
+
+
+def sources_of(analyser: Analyser, x: NDArray[np.float32], amount: float = 1.0) -> Sources:
+    """What the stage filters of x, float32 of a multiple of the hop, at an amount. `[control]`"""
     n_fft, hop, rate = analyser.n_fft, analyser.hop, float(analyser.sample_rate)
     rise = stft.filter_windows(n_fft, hop)[0]
     state, teeth, cues = excitation.new_state(), comb.new_state(), np.zeros(excitation.CUES, np.float32)
@@ -40,14 +50,16 @@ def source_spectra(analyser: Analyser, x: NDArray[np.float32], amount: float = 1
     seen, axis = np.zeros(n_fft // 2 + 1, np.complex64), np.zeros(1, np.int64)
     spectra = np.zeros((x.size // hop, front.SOURCES, n_fft // 2 + 1), np.complex64)
     train, noise = np.zeros(hop, np.float32), np.zeros(hop, np.float32)
-    power = float(np.sum(analyser.window.astype(np.float64) ** 2))
+    window_power = float(np.sum(analyser.window.astype(np.float64) ** 2))
+    rests, loudest, fade = np.zeros(spectra.shape[0], bool), np.zeros(1), front.rest_fade(hop, rate)
     for t in range(spectra.shape[0]):
         chunk = x[t * hop : (t + 1) * hop].copy()
         excitation.excite(state, analyser.table, rate, chunk, train, cues)
         comb.comb(teeth, state, comb.DEPTH * amount, rate, chunk)
         heard = (chunk, train, excitation.noise_level(state), noise, analyser.seed[:1], histories)
-        front.listen(*heard, analyser.window, power, rise, frame, seen, spectra[t], axis)
-    return spectra
+        power = front.listen(*heard, analyser.window, window_power, rise, frame, seen, spectra[t], axis)
+        rests[t] = front.rests(loudest, power, fade)
+    return Sources(spectra, rests)
 
 
 @torch.no_grad()
@@ -75,13 +87,11 @@ def render(
     out = net.decoder(styled, torch.cat([mean, std], 2), torch.full((1, 1, 1), amount), *extra.values(), Past())
     if isinstance(net, LatentNet):
         return out[0].numpy()
-    return filter_sources(shape, out[0].numpy(), source_spectra(analyser_of(net), x, amount))
+    return filter_sources(shape, out[0].numpy(), sources_of(analyser_of(net), x, amount))
 
 
-def filter_sources(
-    shape: SpectralShape, gains: NDArray[np.float32], sources: NDArray[np.complex64]
-) -> NDArray[np.float32]:
-    """Sound of gains (T, 3 B) on `source_spectra`, late by one hop: float32 (T * hop). `[control]`"""
+def filter_sources(shape: SpectralShape, gains: NDArray[np.float32], sources: Sources) -> NDArray[np.float32]:
+    """Sound of gains (T, 3 B) on `sources_of` an input, late by one hop: float32 (T * hop). `[control]`"""
     lower, weight = erb.band_layout(shape.n_fft, shape.sample_rate, shape.bands)
     fade = stft.filter_windows(shape.n_fft, shape.hop)[1]
     share = front.glide_share(shape.hop, shape.sample_rate, front.GLIDE_SECONDS)
@@ -94,7 +104,10 @@ def filter_sources(
     gains = gains.copy()  # `mix_sources` writes into them
     played = np.zeros(gains.shape[0] * shape.hop, np.float32)
     for t in range(gains.shape[0]):
-        front.mix_sources(gains[t], share, glide, sources[t], lower, weight, turn, wanted, polar, response, mixed)
+        moved = 0.0 if sources.rests[t] else share
+        front.mix_sources(
+            gains[t], moved, glide, sources.spectra[t], lower, weight, turn, wanted, polar, response, mixed
+        )
         stft.synthesise(mixed, fade, frame, tail, played[t * shape.hop : (t + 1) * shape.hop], axis)
     return played
 

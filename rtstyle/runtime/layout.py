@@ -30,7 +30,8 @@ WINDOW_POWER, LEVEL = 41, 42
 # Counted for the user: input samples that were NaN or infinite, calls that failed.
 BAD_SAMPLES, FAILURES = 43, 44
 # Spectral: float32 (N,) window of what is filtered, (H,) noise, (3, B) gains in force; complex64 (K,) of the features'
-# frame, (2, K) of the filters; float64 (2,) share of new gains in a hop, of one note at a time and of many.
+# frame, (2, K) of the filters; float64 (3,) share of new gains in a hop, of one note at a time and of many, and what
+# fades of the loudest power of late.
 RISE, NOISE_HOP, GLIDE, SEEN, RESPONSE, PACES = range(45, 51)
 # Spectral: float32 (B, K) phase of a filter per log gain; scratch, float32 (2, 2, K) and (3 B,).
 TURN, POLAR, WANTED = range(51, 54)
@@ -57,7 +58,9 @@ NOTES_OF, FALLS, VOICE, VOICE_SHARE, DELAY_OF_ALL, GRAINS, RINGS, GRAINED, KEPT 
 CONDITIONER, CONDITIONED = 90, 91
 # Entry: float64 state of the comb (see `dsp.comb`).
 COMB = 92
-SLOTS: Final = 93
+# Spectral: int64 (T,), 1 where a hop is a rest, in which the gains stay; float64 (1,) loudest power of late (see `front.rests`).
+RESTS, LOUDEST = 93, 94
+SLOTS: Final = 95
 
 # Values of KIND.
 CLOSED, SPECTRAL, LATENT_KIND = range(3)
@@ -70,5 +73,5 @@ TRANSIENT: Final = (
     *(LATENT, STYLED, STYLE, AMOUNT, ACTIVE, STATISTICS, CLEAN, PULSES, CUES, EXCITATION, SEED, ENTRY, RESULT),
     *(HISTORIES, TAIL, FRAME, SPECTRA, MIXED, LEVEL, NOISE_HOP, GLIDE, SEEN, RESPONSE, POLAR, WANTED),
     *(WANDERERS, DRAWS, PAST, SHARES, TONE, FILTERS, PLURALITIES, MADE, CONDITIONED),
-    *(VOICE_SHARE, GRAINS, RINGS, GRAINED, KEPT, COMB),
+    *(VOICE_SHARE, GRAINS, RINGS, GRAINED, KEPT, COMB, RESTS, LOUDEST),
 )

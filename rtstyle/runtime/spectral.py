@@ -47,8 +47,13 @@ def prepare_spectral(memory: Memory, bundle: Bundle, hops: int) -> None:
     memory.zeros(at.PAST, (described.levels, description.ROWS, end.n_fft), np.float32)
     memory.zeros(at.SHARES, (count,), np.float32)
     memory.keep(at.WINDOW_POWER, np.square(analysis, dtype=np.float64).sum(keepdims=True))
-    paces = (front.GLIDE_SECONDS, front.MANY_GLIDE_SECONDS)
-    memory.keep(at.PACES, np.array([front.glide_share(bundle.hop, bundle.sample_rate, pace) for pace in paces]))
+    shares = [
+        front.glide_share(bundle.hop, bundle.sample_rate, pace)
+        for pace in (front.GLIDE_SECONDS, front.MANY_GLIDE_SECONDS)
+    ]
+    memory.keep(at.PACES, np.array([*shares, front.rest_fade(bundle.hop, bundle.sample_rate)]))
+    memory.zeros(at.RESTS, (hops,), np.int64)
+    memory.zeros(at.LOUDEST, (1,), np.float64)
     memory.zeros(at.HISTORIES, (front.SOURCES, end.n_fft), np.float32)
     memory.zeros(at.FRAME, (end.n_fft,), np.float32)
     memory.zeros(at.TAIL, (synthesis.size,), np.float32)
@@ -95,6 +100,9 @@ def analyse_hops(table: Any, x: Any, hops: int) -> None:
     active = carray(int64_at(table[at.ACTIVE]), (hops,))
     shares = carray(float32_at(table[at.SHARES]), (table[at.DESCRIBED],))
     window_power = carray(float64_at(table[at.WINDOW_POWER]), (1,))[0]
+    rests = carray(int64_at(table[at.RESTS]), (hops,))
+    loudest = carray(float64_at(table[at.LOUDEST]), (1,))
+    fade = carray(float64_at(table[at.PACES]), (3,))[2]
     for h in range(hops):
         enter_hop(table, h, x[h * hop : (h + 1) * hop], clean, pulses, cues, state)
         noisy = excitation.noise_level(state)
@@ -117,6 +125,7 @@ def analyse_hops(table: Any, x: Any, hops: int) -> None:
         description.band_shares(clean, power, analysis, window_power, frame, seen, past, place, weights, shares, axis)
         front.describe(shares, power, cues, wanderers, features[h])
         active[h] = 1 if power > front.ACTIVE_POWER else 0
+        rests[h] = 1 if front.rests(loudest, power, fade) else 0
 
 
 @kernel
@@ -138,10 +147,11 @@ def synthesise_hops(table: Any, y: Any, hops: int) -> None:
     response = carray(complex64_at(table[at.RESPONSE]), (2, bins))
     mixed = carray(complex64_at(table[at.MIXED]), (bins,))
     gains = carray(float32_at(table[at.RESULT]), (hops, front.SOURCES * table[at.BANDS]))
-    paces = carray(float64_at(table[at.PACES]), (2,))
+    paces = carray(float64_at(table[at.PACES]), (3,))
+    rests = carray(int64_at(table[at.RESTS]), (hops,))
     plurality = carray(float64_at(table[at.PLURALITIES]), (1 + hops,))
     for h in range(hops):
-        share = paces[0] + plurality[h + 1] * (paces[1] - paces[0])
+        share = 0.0 if rests[h] != 0 else paces[0] + plurality[h + 1] * (paces[1] - paces[0])
         front.mix_sources(gains[h], share, glide, spectra[h], lower, weight, turn, wanted, polar, response, mixed)
         stft.synthesise(mixed, window, frame, tail, y[h * hop : (h + 1) * hop], axis)
 
@@ -161,4 +171,5 @@ def reset_spectral(table: Any) -> None:
     wanderers = carray(float32_at(table[at.WANDERERS]), (front.WANDERERS,))
     for i in range(front.WANDERERS):
         wanderers[i] = np.float32(0.0)
+    carray(float64_at(table[at.LOUDEST]), (1,))[0] = 0.0
     front.reset_glide(carray(float32_at(table[at.GLIDE]), (2, front.SOURCES, table[at.BANDS])))

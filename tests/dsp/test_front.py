@@ -123,6 +123,27 @@ def test_gains_follow_a_player_and_not_the_beat_of_the_partials(hertz: float, le
     assert least_db < left_db < most_db
 
 
+def rests_of(powers: np.ndarray) -> np.ndarray:
+    loudest, fade = np.zeros(1), front.rest_fade(64, 48_000.0)
+    return np.array([front.rests(loudest, power, fade) for power in powers], bool)
+
+
+def test_a_pause_is_a_rest_and_soft_notes_are_none() -> None:
+    second = 750  # hops
+    note, pause, soft = np.full(second, 1e-2), np.full(second // 2, 1e-5), np.full(2 * second, 5e-5)
+    assert not rests_of(np.concatenate([soft, note])).any()
+    heard = rests_of(np.concatenate([note, pause, note, soft]))
+    assert heard[second : second + pause.size].all()
+    assert not heard[second + pause.size : 2 * second + pause.size].any()
+    assert not heard[-second:].any()  # who goes on softly is followed again within a second
+
+
+def test_silence_is_a_rest_and_steady_hiss_is_none() -> None:
+    assert rests_of(np.zeros(100)).all()
+    assert not rests_of(np.full(100, 1e-6)).any()
+    assert rests_of(np.concatenate([np.full(100, 1e-2), np.full(20_000, 5e-7)]))[100:].all()  # however long it lasts
+
+
 def test_at_amount_0_the_input_passes_as_it_is() -> None:
     gains = np.concatenate([np.ones(BANDS), np.zeros(2 * BANDS)]).astype(np.float32)
     rng = np.random.default_rng(3)

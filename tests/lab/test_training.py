@@ -15,7 +15,7 @@ from rtstyle.lab.export.graphs import export_graphs, net_of
 from rtstyle.lab.knockout import held_out_loss, pieces
 from rtstyle.lab.nets.spectral import SpectralShape, band_spread
 from rtstyle.lab.origin import Origin
-from rtstyle.lab.reference import BLOCKS, analyser_of, filter_sources, parity, source_spectra
+from rtstyle.lab.reference import BLOCKS, analyser_of, filter_sources, parity, sources_of
 from rtstyle.lab.train.adversary import (
     DEPTH_DB,
     FLOOR_DB,
@@ -244,7 +244,7 @@ def test_training_hears_what_the_stage_plays(noise: float, apart: float) -> None
     at_rest = torch.tensor([0.0] * 80 + [-1.0] * 80 + [noise] * 80)
     gains = torch.exp(torch.randn(1, x.shape[1] // 64, 240) + at_rest)  # nothing that a window could take as constant
     found = Stage(shape)(gains, lab.clip(x).audio)[0][0, :-64].numpy()
-    played = filter_sources(shape, gains[0].numpy(), source_spectra(on_stage, x[0]))
+    played = filter_sources(shape, gains[0].numpy(), sources_of(on_stage, x[0]))
     wanted = played[64:]  # on stage it comes a hop later
     settled = 100 * 64  # no gains were in force before
     assert np.square(found - wanted)[settled:].sum() < apart * np.square(wanted[settled:]).sum()

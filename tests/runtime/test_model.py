@@ -260,6 +260,22 @@ def test_a_line_is_combed_as_far_as_the_amount_goes(kind: str, tmp_path: Path) -
     assert 0.01 < taken_out(0.3) < 0.3 * taken_out(1.0) < 0.3
 
 
+def test_a_note_after_a_rest_begins_with_the_gains_of_the_one_before(tmp_path: Path) -> None:
+    model = load_model(make_network_bundle(tmp_path / "m", "spectral"))
+    line = 0.2 * np.sin(0.05 * np.arange(200 * model.hop, dtype=np.float32))
+    hiss = 0.002 * noise_signal(200 * model.hop)
+
+    def gains_after(x: np.ndarray) -> np.ndarray:
+        model.step(x, model.controls())
+        return model._memory.arrays[at.GLIDE].copy()
+
+    gains_after(line)
+    begun = gains_after(hiss[: 20 * model.hop])  # a window holds the note for a while
+    assert np.array_equal(gains_after(hiss), begun)
+    model.reset()
+    assert not np.array_equal(gains_after(hiss), gains_after(hiss))  # alone it is no rest
+
+
 def test_turns_share_their_graphs(tmp_path: Path) -> None:
     model = load_model(in_two_turns(make_network_bundle(tmp_path / "m", "spectral")))
     first, second = ([int(session.table[HANDLE]) for session in turn.sessions] for turn in model.turns)

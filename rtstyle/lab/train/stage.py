@@ -3,7 +3,8 @@
     log gains (T, 3 B) -> two poles -> filters of least phase -> on the spectra of input, pulses, noise -> overlap-add -> y
 
 A loss that takes the gains as constant within its windows does not hear what moves in between, and on stage that is noise
-between the partials. Here every hop is filtered, faded and added as `front.mix_sources` and `stft.synthesise` do it.
+between the partials. Here every hop is filtered, faded and added as `front.mix_sources` and `stft.synthesise` do it, but that
+gains move in rests as well, of which a loss hears little.
 """
 
 from typing import Any
