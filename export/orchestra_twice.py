@@ -20,7 +20,7 @@ RECIPE = Recipe(
     ),
     begin_with="orchestra-spectral",
     turns=2,
-    parameters=(ParameterRange("dynamics", default=0.9),),
+    parameters=(ParameterRange("dynamics", default=0.8),),
 )
 
 if __name__ == "__main__":
