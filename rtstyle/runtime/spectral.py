@@ -148,10 +148,13 @@ def synthesise_hops(table: Any, y: Any, hops: int) -> None:
     mixed = carray(complex64_at(table[at.MIXED]), (bins,))
     gains = carray(float32_at(table[at.RESULT]), (hops, front.SOURCES * table[at.BANDS]))
     paces = carray(float64_at(table[at.PACES]), (3,))
+    amount = carray(float32_at(table[at.AMOUNT]), (1,))[0]
     rests = carray(int64_at(table[at.RESTS]), (hops,))
     plurality = carray(float64_at(table[at.PLURALITIES]), (1 + hops,))
     for h in range(hops):
-        share = 0.0 if rests[h] != 0 else paces[0] + plurality[h + 1] * (paces[1] - paces[0])
+        share = paces[0] + plurality[h + 1] * (paces[1] - paces[0])
+        if rests[h] != 0 and amount > 0.0:  # at 0 a pause, too, is the player's own
+            share = 0.0
         front.mix_sources(gains[h], share, glide, spectra[h], lower, weight, turn, wanted, polar, response, mixed)
         stft.synthesise(mixed, window, frame, tail, y[h * hop : (h + 1) * hop], axis)
 

@@ -276,6 +276,16 @@ def test_a_note_after_a_rest_begins_with_the_gains_of_the_one_before(tmp_path: P
     assert not np.array_equal(gains_after(hiss), gains_after(hiss))  # alone it is no rest
 
 
+def test_a_rest_at_amount_0_is_as_it_was_played(tmp_path: Path) -> None:
+    model = load_model(make_identity_bundle(tmp_path / "m", "spectral", style_gains=(0.25, 0.25)))
+    hop, size = model.hop, 200 * model.hop
+    model.step(0.2 * np.sin(0.05 * np.arange(size, dtype=np.float32)), model.controls(0, 1.0))
+    hiss = 0.002 * noise_signal(size)
+    played = model.step(hiss, model.controls(0, 0.0))
+    late = size // 2
+    assert np.abs(played[late:] - hiss[late - hop : -hop]).max() < 1e-3 * np.abs(hiss).max()
+
+
 def test_turns_share_their_graphs(tmp_path: Path) -> None:
     model = load_model(in_two_turns(make_network_bundle(tmp_path / "m", "spectral")))
     first, second = ([int(session.table[HANDLE]) for session in turn.sessions] for turn in model.turns)
