@@ -39,11 +39,11 @@ def reset(state: Any) -> None:
 
 
 @kernel
-def comb(state: Any, excited: Any, depth: Any, sample_rate: Any, x: Any) -> None:
+def comb(state: Any, excited: Any, amount: Any, sample_rate: Any, x: Any) -> None:
     """Comb one hop in place. `[audio]`
 
-    state: from `new_state`. excited: state of `excitation.excite` after this hop. depth: 0 (none) to DEPTH. sample_rate in
-    Hz. x: float32[hop].
+    state: from `new_state`. excited: state of `excitation.excite` after this hop. amount: 0 (not at all) to 1 (as deep
+    as DEPTH). sample_rate in Hz. x: float32[hop].
     """
     past = state[STATE_SIZE:]
     settle = 1.0 - np.exp(-1.0 / (SETTLING * sample_rate))
@@ -51,7 +51,7 @@ def comb(state: Any, excited: Any, depth: Any, sample_rate: Any, x: Any) -> None
     stays = abs(period / max(state[PERIOD], 1.0) - 1.0) < STEPPED
     if not stays and state[SHARE] < GONE * DEPTH:
         state[PERIOD], stays = period, True
-    wanted = depth * excited[excitation.GATE] if stays else 0.0
+    wanted = DEPTH * amount * excited[excitation.GATE] if stays else 0.0
     step = (period - state[PERIOD]) / x.size if stays else 0.0
     where = int(state[WHERE])
     for n in range(x.size):

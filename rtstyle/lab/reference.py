@@ -55,7 +55,7 @@ def sources_of(analyser: Analyser, x: NDArray[np.float32], amount: float = 1.0) 
     for t in range(spectra.shape[0]):
         chunk = x[t * hop : (t + 1) * hop].copy()
         excitation.excite(state, analyser.table, rate, chunk, train, cues)
-        comb.comb(teeth, state, comb.DEPTH * amount, rate, chunk)
+        comb.comb(teeth, state, amount, rate, chunk)
         heard = (chunk, train, excitation.noise_level(state), noise, analyser.seed[:1], histories)
         power = front.listen(*heard, analyser.window, window_power, rise, frame, seen, spectra[t], axis)
         rests[t] = front.rests(loudest, power, fade)

@@ -33,7 +33,7 @@ def enter_hop(table: Any, h: int, x: Any, clean: Any, pulses: Any, cues: Any, st
     rate = np.float64(table[at.SAMPLE_RATE])
     excitation.excite(state, pulse_table, rate, clean, pulses, cues)
     amount = carray(float32_at(table[at.AMOUNT]), (1,))[0]
-    comb.comb(carray(float64_at(table[at.COMB]), (comb.STATE_LENGTH,)), state, comb.DEPTH * amount, rate, clean)
+    comb.comb(carray(float64_at(table[at.COMB]), (comb.STATE_LENGTH,)), state, amount, rate, clean)
     carray(float64_at(table[at.PLURALITIES]), (h + 2,))[h + 1] = 1.0 - excitation.single(state)
     if table[at.RECORDED] != 0:
         play_recorded(table, h, state)

@@ -18,12 +18,12 @@ def noise(size: int, level: float) -> np.ndarray:
     return np.random.default_rng(5).normal(0.0, level, size)
 
 
-def combed(x: np.ndarray, depth: float = comb.DEPTH) -> np.ndarray:
+def combed(x: np.ndarray, amount: float = 1.0) -> np.ndarray:
     excited, table, state = excitation.new_state(), excitation.pulse_table(), comb.new_state()
     pulses, cues, y = np.zeros(HOP, np.float32), np.zeros(excitation.CUES, np.float32), x.astype(np.float32)
     for i in range(0, x.size, HOP):
         excitation.excite(excited, table, RATE, y[i : i + HOP], pulses, cues)
-        comb.comb(state, excited, depth, RATE, y[i : i + HOP])
+        comb.comb(state, excited, amount, RATE, y[i : i + HOP])
     return y
 
 
@@ -52,7 +52,7 @@ def test_many_notes_and_none_are_left_alone(many: str) -> None:
     assert np.square(combed(x) - x)[late:].sum() < 1e-4 * np.square(x)[late:].sum()
 
 
-def test_no_depth_changes_no_bit() -> None:
+def test_at_amount_0_no_bit_changes() -> None:
     x = (tone(330.0) + noise(tone(330.0).size, 0.01)).astype(np.float32)
     assert np.array_equal(combed(x, 0.0), x)
     assert not np.array_equal(combed(x), x)
@@ -71,7 +71,7 @@ def test_a_step_from_note_to_note_makes_no_click(interval: float) -> None:
 def test_a_reset_forgets() -> None:
     excited, state = excitation.new_state(), comb.new_state()
     excited[excitation.PERIOD], excited[excitation.GATE] = 100.0, 1.0
-    comb.comb(state, excited, comb.DEPTH, RATE, np.ones(HOP, np.float32))
+    comb.comb(state, excited, 1.0, RATE, np.ones(HOP, np.float32))
     assert state.any()
     comb.reset(state)
     assert np.array_equal(state, comb.new_state())

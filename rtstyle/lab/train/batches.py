@@ -51,7 +51,7 @@ class Batch:
 
 @kernel
 def _describe_clip(
-    x, hop, sample_rate, window, table, depth, past, place, weights, seed, speeds, features, active, audio, heard
+    x, hop, sample_rate, window, table, amount, past, place, weights, seed, speeds, features, active, audio, heard
 ):
     """Fill features and activity of one clip, as `front.listen` hears it, and, if `heard`, its three sources. `[any]`"""
     n_fft = window.size
@@ -69,7 +69,7 @@ def _describe_clip(
     for t in range(x.size // hop):
         chunk = x[t * hop : (t + 1) * hop].copy()
         excitation.excite(state, table, sample_rate, chunk, train, cues)
-        comb.comb(teeth, state, depth, sample_rate, chunk)
+        comb.comb(teeth, state, amount, sample_rate, chunk)
         stft.analyse(history, chunk, window, frame, seen, axis)
         power = front.frame_power(seen, window_power)
         front.wander(seed[1:], speeds, draws, wanderers)
@@ -84,7 +84,7 @@ def _describe_clip(
 
 
 @kernel
-def _latent_rows(x, hop, sample_rate, table, depth, seed, cues, pulses, active, audio):
+def _latent_rows(x, hop, sample_rate, table, amount, seed, cues, pulses, active, audio):
     """Fill the rows and the activity of one clip. `[any]`"""
     state, teeth = np.zeros(excitation.STATE_LENGTH), np.zeros(comb.STATE_LENGTH)
     before = 0.0
@@ -92,7 +92,7 @@ def _latent_rows(x, hop, sample_rate, table, depth, seed, cues, pulses, active, 
         chunk = x[t * hop : (t + 1) * hop].copy()
         train = pulses[t * hop : (t + 1) * hop]
         excitation.excite(state, table, sample_rate, chunk, train, cues)
-        comb.comb(teeth, state, depth, sample_rate, chunk)
+        comb.comb(teeth, state, amount, sample_rate, chunk)
         level = excitation.noise_level(state) * np.sqrt(state[excitation.POWER])
         log_period = cues[excitation.LOG_PERIOD]
         front.stack_sources(chunk, train, log_period, before, level, seed, audio[:, t * hop : (t + 1) * hop])
@@ -134,16 +134,15 @@ class Analyser:
             (batch, frames, front.feature_width(described.size) if self.kind == "spectral" else 0), np.float32
         )
         cues, pulses = np.zeros(excitation.CUES, np.float32), np.zeros(samples, np.float32)
-        depth = comb.DEPTH * amount
         for b in range(batch):
             if self.kind == "latent":
                 _latent_rows(
-                    *(x[b], self.hop, rate, self.table, depth, self.seed[:1], cues, pulses, active[b], audio[b])
+                    *(x[b], self.hop, rate, self.table, amount, self.seed[:1], cues, pulses, active[b], audio[b])
                 )
             else:
                 past = np.zeros((levels, description.ROWS, self.n_fft), np.float32)
                 _describe_clip(
-                    *(x[b], self.hop, rate, self.window, self.table, depth, past, place, weights, self.seed),
+                    *(x[b], self.hop, rate, self.window, self.table, amount, past, place, weights, self.seed),
                     *(self.speeds, features[b], active[b], audio[b], heard),
                 )
         return Clip(torch.from_numpy(features), torch.from_numpy(audio), torch.from_numpy(active)[..., None])
