@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from rtstyle.dsp import excitation
 from rtstyle.dsp.jit import kernel
 
-DEPTH: Final = 0.5  # of what is a period old, against what is now: 9.5 dB less halfway between two partials
 SETTLING: Final = 0.005  # seconds in which the comb comes and goes
 STEPPED: Final = 0.06  # share by which a period has changed, not glided: the comb goes, and comes back with the new one
 GONE: Final = 0.02  # what is left of it then
@@ -42,16 +41,16 @@ def reset(state: Any) -> None:
 def comb(state: Any, excited: Any, amount: Any, sample_rate: Any, x: Any) -> None:
     """Comb one hop in place. `[audio]`
 
-    state: from `new_state`. excited: state of `excitation.excite` after this hop. amount: 0 (not at all) to 1 (as deep
-    as DEPTH). sample_rate in Hz. x: float32[hop].
+    state: from `new_state`. excited: state of `excitation.excite` after this hop. amount: 0 (not at all) to 1 (what
+    is a period old is as loud as what is now: nothing stays halfway between two partials). sample_rate in Hz. x: float32[hop].
     """
     past = state[STATE_SIZE:]
     settle = 1.0 - np.exp(-1.0 / (SETTLING * sample_rate))
     period = min(max(excited[excitation.PERIOD], 2.0), LENGTH - 3.0)
     stays = abs(period / max(state[PERIOD], 1.0) - 1.0) < STEPPED
-    if not stays and state[SHARE] < GONE * DEPTH:
+    if not stays and state[SHARE] < GONE:
         state[PERIOD], stays = period, True
-    wanted = DEPTH * amount * excited[excitation.GATE] if stays else 0.0
+    wanted = amount * excited[excitation.GATE] if stays else 0.0
     step = (period - state[PERIOD]) / x.size if stays else 0.0
     where = int(state[WHERE])
     for n in range(x.size):
