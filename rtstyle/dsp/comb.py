@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rtstyle.dsp import excitation
 from rtstyle.dsp.jit import kernel
 
-SETTLING: Final = 0.005  # seconds in which the comb comes and goes
+SETTLING: Final = 0.005  # seconds in which the comb comes and goes, and its period follows: one that trembles is haze
 STEPPED: Final = 0.06  # share by which a period has changed, not glided: the comb goes, and comes back with the new one
 GONE: Final = 0.02  # what is left of it then
 LENGTH: Final = 1024  # samples that are remembered
@@ -51,11 +51,12 @@ def comb(state: Any, excited: Any, amount: Any, sample_rate: Any, x: Any) -> Non
     if not stays and state[SHARE] < GONE:
         state[PERIOD], stays = period, True
     wanted = amount * excited[excitation.GATE] if stays else 0.0
-    step = (period - state[PERIOD]) / x.size if stays else 0.0
+    if not stays:
+        period = state[PERIOD]
     where = int(state[WHERE])
     for n in range(x.size):
         past[where] = x[n]
-        state[PERIOD] += step
+        state[PERIOD] += settle * (period - state[PERIOD])
         state[SHARE] += settle * (wanted - state[SHARE])
         place = where - state[PERIOD]
         first = int(np.floor(place))
