@@ -1,25 +1,23 @@
 """A harmonic excitation locked to the input: one band-limited pulse per period.
 
-A mask can only scale partials that the input has; a flute has few. This kernel makes the missing ones. A running
-autocorrelation at a sixth of the rate says how long a period is and how clear; the input is filtered down to about its
-fundamental; its rises through zero steer a phase-locked loop, and the loop sets one band-limited pulse per turn, between
-samples. The crossings have the last word on the phase, and so on the pitch: a loop that they contradict starts anew from one, for
-networks add pulses to the input as these lay in training. But a pulse that jumps is a click, and a loud second partial makes two
-crossings a period: where they come at another place for some hundredths of a second, the loop keeps its own.
-Without the loop each crossing's own jitter would be noise between the partials, louder the higher they are.
+A mask can only scale partials that the input has; a flute has few. This kernel makes the missing ones. The autocorrelation says
+how long a period is (`dsp/period.py`); the input is filtered down to about its fundamental, and brought to the frequency of a
+phase-locked loop, where it says how far this is off; the loop sets one band-limited pulse per turn, between samples. Networks
+add pulses to the input as these lay in training, where the fundamental rises through zero: there the loop begins, there it is
+held. A crossing alone says little of that: its jitter would be noise between the partials, louder the higher they are, and where
+the second partial is louder there are two to a period.
 
 - The pulse's height makes the power of the train one, then the input's short-time level scales it: silence in, silence out.
-- Where the period is not clear (drums, noise) or the crossings do not agree with it (chords) the train fades out.
+- Where the period is not clear (drums, noise) or the fundamental does not agree with it (chords) the train fades out.
 - Even chords have moments with a clear period, and pulses there are notes that nobody played. So it is asked how much of what
   was heard lately was clear: of lines nearly all, of a guitar's, harp's or piano's chords and of drums a third or less. With
   those the train stays closed, and the noise that a style may add is low (`single`, `noise_level`). What lies between, such
   as a cello's double stops, goes on as it was taken last: sound that came and went would be heard more than either. What
   was heard while all was softer counts for less: breath before the first note is no chord.
 
-Sources: source-filter model (G. Fant, 1960); normalised difference function: P. McLeod, G. Wyvill, "A smarter way to find
-pitch", ICMC 2005, here with an exponential window, so that it runs sample by sample; phase-locked loop: F. M. Gardner,
-"Phaselock Techniques", 3rd ed. 2005, chapter 2, here of first order, as its frequency is known; band-limited pulse:
-T. Stilson, J. Smith, "Alias-free digital synthesis of classic analog waveforms", ICMC 1996.
+Sources: source-filter model (G. Fant, 1960); phase-locked loop: F. M. Gardner, "Phaselock Techniques", 3rd ed. 2005, chapter
+2, here of first order, as its frequency is known; band-limited pulse: T. Stilson, J. Smith, "Alias-free digital synthesis of
+classic analog waveforms", ICMC 1996.
 """
 
 from typing import Any, Final
@@ -28,26 +26,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtstyle.dsp.jit import kernel
+from rtstyle.dsp.period import DECIMATION, LAGS, SEARCH_EVERY, find, listen
 
 PULSE_TAPS: Final = 32  # length of one pulse; it is centred PULSE_TAPS / 2 samples after the crossing
 PULSE_PHASES: Final = 64  # sub-sample positions in the table
 LATENCY: Final = PULSE_TAPS // 2
 
-DECIMATION: Final = 6
-LAGS: Final = 136  # at 48 kHz: periods up to 17 ms, 59 Hz
-SEARCH_EVERY: Final = 8  # decimated samples between two searches for the period
-NEARLY: Final = 0.88  # of the highest peak: the first peak as high as this is the period
-MOST_PARTS: Final = 5  # of that peak's lag that may be the period instead
-# Of the clarity of what was found: from it on the period so far stays, if it is a part or a multiple of that.
-STAY_SHORT, STAY_LONG = 0.85, 1.05
-SAME: Final = 0.03  # by which that may differ from it
-SHORTEST_LAG: Final = 2.5  # 3.2 kHz at 48 kHz
-REACH: Final = 4  # lags on either side from which the value between two is made
-
-PULL: Final = 0.2  # share of a crossing's phase error that the loop makes up for within a period
-AIM: Final = 0.1  # share by which the loop's frequency nears that of the autocorrelation at each crossing
-LOST: Final = 0.25  # phase error, in turns, at which the crossings have come to another place in the period
-PATIENCE: Final = 0.06  # seconds for which they may; then the loop starts anew from one
+PULL: Final = 0.2  # share of a phase error that the loop makes up for within a turn
+AIM: Final = 0.5  # share by which the loop's frequency nears that of the autocorrelation in each turn
+SMOOTHED: Final = 0.3  # turns over which the phase is averaged, twice
+LOST: Final = 0.25  # phase error, in turns, at which the fundamental has come to another place
+PATIENCE: Final = 0.06  # seconds for which it may; then the loop goes there
+TRIAL: Final = 3.0  # turns for which it may at first
 DETUNED: Final = 0.12  # share by which the loop is off the period's frequency where it does so at once
 UNSURE, ASTRAY = 0.08, 0.16  # mean phase error from which the train fades, and at which it is silent
 
@@ -84,7 +74,6 @@ LEAST_NOISE: Final = 0.1  # of its level: networks that look at the noise they g
     COUNT,
     WHERE,
     SEARCH,
-    FOUND,
     PHASE,
     SPEED,
     NUDGE,
@@ -95,10 +84,13 @@ LEAST_NOISE: Final = 0.1  # of its level: networks that look at the noise they g
     HEARD,
     PLURALITY,  # how far the input is many notes at a time
     FIRED,  # pulses of the last call
-    CROSSED,  # phase of the loop at the crossings
-    ASIDE,  # samples for which that has not been 0
-) = range(30)
-STATE_SIZE: Final = 30
+    ASIDE,  # samples for which the fundamental has been at another place
+    IN_PHASE_1,
+    QUADRATURE_1,
+    IN_PHASE_2,
+    QUADRATURE_2,
+) = range(32)
+STATE_SIZE: Final = 32
 # Of a pulse: the sample of the call at which it was set, between two; the period in samples; the gate.
 AT, PERIOD_NOW, GATE_NOW = range(3)
 MOST_FIRED: Final = 32  # pulses of one call that are told
@@ -130,130 +122,48 @@ def reset(state: Any) -> None:
 
 
 @kernel
-def _listen(state: Any, past: Any, correlation: Any, energy: Any, sample: Any, forget: Any) -> None:
-    """Take one decimated sample into the running autocorrelation: r[l] = forget r[l] + x[n] x[n - l], and its normaliser."""
-    where = int(state[WHERE])  # of the newest in the ring, which is kept twice in a row: going up is going back in time
-    past[where] = past[where + LAGS] = sample
-    recent = past[where : where + LAGS]
-    square = sample * sample
-    for lag in range(LAGS):
-        other = recent[lag]
-        correlation[lag] = forget * correlation[lag] + sample * other
-        energy[lag] = forget * energy[lag] + square + other * other
-    state[WHERE] = where - 1.0 if where > 0 else LAGS - 1.0
-
-
-@kernel
-def _peak(clarity: Any, lag: Any) -> Any:
-    """Height and place, in lags from `lag`, of the parabola over a local maximum of `clarity`; (0, 0) elsewhere."""
-    left, value, right = clarity[lag - 1], clarity[lag], clarity[lag + 1]
-    curve = left - 2.0 * value + right
-    if value < left or value < right or curve >= 0.0:
-        return 0.0, 0.0
-    shift = 0.5 * (left - right) / curve
-    return min(value - 0.25 * (left - right) * shift, 1.0), shift
-
-
-@kernel
-def _between(clarity: Any, place: Any) -> Any:
-    """`clarity` between two lags, by a windowed sinc."""
-    first = int(place) - REACH + 1
-    away = place - first
-    if away == REACH - 1.0:
-        return clarity[int(place)]
-    total = 0.0
-    alternating = np.sin(np.pi * away) / np.pi
-    for lag in range(first, first + 2 * REACH):
-        total += alternating / away * np.cos(0.5 * np.pi * away / REACH) ** 2 * clarity[abs(lag)]
-        alternating = -alternating
-        away -= 1.0
-    return total
-
-
-@kernel
-def _search(state: Any, correlation: Any, energy: Any, clarity: Any) -> None:
-    """Find the period: the first peak of 2 r / m that is nearly as high as the highest one after r has been negative."""
-    for lag in range(LAGS):
-        clarity[lag] = 2.0 * correlation[lag] / (energy[lag] + 1e-9)
-    start = 1
-    while start < LAGS - 1 and correlation[start] > 0.0:
-        start += 1
-    best = 0.0
-    for lag in range(max(start, 2), LAGS - 1):
-        height, _ = _peak(clarity, lag)
-        best = max(best, height)
-    state[FOUND] = 0.0
-    state[CLARITY] = best
-    if best == 0.0:
-        return
-    for lag in range(max(start, 2), LAGS - 1):
-        height, shift = _peak(clarity, lag)
-        if height > NEARLY * best:
-            state[FOUND] = lag + shift
-            state[CLARITY] = height
-            break
-    # The peaks of a high note are too narrow for the parabola: the period may be a fraction of what was found.
-    for parts in range(MOST_PARTS, 1, -1):
-        place = state[FOUND] / parts
-        if place >= SHORTEST_LAG and _between(clarity, place) > NEARLY * state[CLARITY]:
-            state[FOUND] = place
-            break
-    _hold_octave(state, clarity)
-
-
-@kernel
-def _hold_octave(state: Any, clarity: Any) -> None:
-    """Stay with the period so far, where what was found is a multiple or a part of it that is hardly better."""
-    before = state[PERIOD] / DECIMATION
-    if before < SHORTEST_LAG:
-        return
-    found = state[FOUND]
-    if found > before:
-        parts = np.round(found / before)
-        place, least = found / parts, STAY_SHORT
-    else:
-        parts = np.round(before / found)
-        place, least = found * parts, STAY_LONG
-    if (
-        parts < 2.0
-        or parts > MOST_PARTS
-        or abs(place / before - 1.0) > SAME
-        or not SHORTEST_LAG <= place < LAGS - REACH
-    ):
-        return
-    if _between(clarity, place) > least * _between(clarity, found):
-        state[FOUND] = place
-
-
-@kernel
-def _steer(state: Any, late: Any, patience: Any) -> Any:
-    """Take one crossing, `late` samples ago, into the loop; True if it is a pulse itself.
-
-    patience: samples for which the crossings may come at another place in the period.
-    """
-    phase = state[PHASE] - late * state[SPEED]
-    error = phase - state[CROSSED] - np.round(phase - state[CROSSED])
-    running = state[SPEED] > 0.0
-    if running:
-        state[ERROR] += 0.2 * (min(abs(error), LOST) - state[ERROR])
-        if abs(state[SPEED] * state[PERIOD] - 1.0) < DETUNED:
-            if abs(error) < LOST:
-                state[SPEED] += AIM * (1.0 / state[PERIOD] - state[SPEED])
-                state[NUDGE] = -PULL * error * state[SPEED]
-            else:
-                state[SPEED], state[NUDGE] = 1.0 / state[PERIOD], 0.0
-                state[CROSSED] += error
-                if abs(state[CROSSED] - np.round(state[CROSSED])) < LOST:
-                    state[CROSSED] = 0.0
-            state[ASIDE] = 0.0 if state[CROSSED] == 0.0 else state[ASIDE] + state[PERIOD]
-            if state[ASIDE] <= patience:
-                return False
-    else:
-        state[ERROR] = UNSURE
+def _begin(state: Any, late: Any, patience: Any) -> None:
+    """Begin the loop anew, with a turn at a crossing `late` samples ago."""
     state[SPEED] = 1.0 / state[PERIOD]
-    state[NUDGE] = state[CROSSED] = state[ASIDE] = 0.0
     state[PHASE] = late * state[SPEED]
-    return not running or phase > 0.5
+    state[ASIDE] = max(patience - TRIAL * state[PERIOD], 0.0)
+    _forget_phase(state)
+
+
+@kernel
+def _forget_phase(state: Any) -> None:
+    state[NUDGE] = 0.0
+    for slot in range(IN_PHASE_1, QUADRATURE_2 + 1):
+        state[slot] = 0.0
+
+
+@kernel
+def _heterodyne(state: Any, y: Any) -> None:
+    """Bring one sample of the fundamental to the loop's own frequency: what is left turns by as much as that is off."""
+    angle = 2.0 * np.pi * state[PHASE]
+    share = min(state[SPEED] / SMOOTHED, 1.0)
+    state[IN_PHASE_1] += share * (y * np.sin(angle) - state[IN_PHASE_1])
+    state[QUADRATURE_1] += share * (y * np.cos(angle) - state[QUADRATURE_1])
+    state[IN_PHASE_2] += share * (state[IN_PHASE_1] - state[IN_PHASE_2])
+    state[QUADRATURE_2] += share * (state[QUADRATURE_1] - state[QUADRATURE_2])
+
+
+@kernel
+def _steer(state: Any, patience: Any) -> None:
+    """Once a turn, bring the loop nearer to the period of the autocorrelation, and to the fundamental.
+
+    patience: samples for which the fundamental may lie at another place in the turn; then the loop goes there.
+    """
+    error = -np.arctan2(state[QUADRATURE_2], state[IN_PHASE_2]) / (2.0 * np.pi)
+    state[ERROR] += 0.2 * (min(abs(error), LOST) - state[ERROR])
+    if abs(state[SPEED] * state[PERIOD] - 1.0) < DETUNED:
+        state[SPEED] += AIM * (1.0 / state[PERIOD] - state[SPEED])
+    state[NUDGE] = -PULL * error * state[SPEED]
+    state[ASIDE] = state[ASIDE] + state[PERIOD] if abs(error) > LOST else 0.0
+    if state[ASIDE] > patience:
+        state[PHASE] -= error
+        state[ASIDE] = 0.0
+        _forget_phase(state)
 
 
 @kernel
@@ -290,7 +200,7 @@ def noise_level(state: Any) -> Any:
 
 @kernel
 def pitched(state: Any) -> Any:
-    """How far the input has a pitch, 0..1, whatever the crossings say. `[audio]` state: after `excite`."""
+    """How far the input has a pitch, 0..1, whatever the loop says. `[audio]` state: after `excite`."""
     return min(max((state[CLARITY] - PITCHED) / (WELL_PITCHED - PITCHED), 0.0), 1.0)
 
 
@@ -340,16 +250,17 @@ def excite(state: Any, table: Any, sample_rate: Any, x: Any, pulses: Any, cues: 
         state[SUM] += state[SMOOTH_2]
         state[COUNT] += 1.0
         if state[COUNT] >= DECIMATION:
-            _listen(state, past, correlation, energy, state[SUM] / DECIMATION, forget)
+            sample_low = state[SUM] / DECIMATION
+            state[WHERE] = listen(past, int(state[WHERE]), correlation, energy, sample_low, forget)
             state[SUM] = 0.0
             state[COUNT] = 0.0
             state[SEARCH] += 1.0
             if state[SEARCH] >= SEARCH_EVERY:
                 state[SEARCH] = 0.0
-                _search(state, correlation, energy, clarity)
+                found, state[CLARITY] = find(correlation, energy, clarity, state[PERIOD] / DECIMATION)
                 _ponder(state, SEARCH_EVERY * DECIMATION / sample_rate)
-                if state[FOUND] > 0.0 and state[CLARITY] > 0.5:
-                    state[PERIOD] = state[FOUND] * DECIMATION
+                if found > 0.0 and state[CLARITY] > 0.5:
+                    state[PERIOD] = found * DECIMATION
                     pitch = sample_rate / min(max(state[PERIOD], shortest), longest)
                     highpass = 1.0 - np.exp(-turn * min(max(0.4 * pitch, 40.0), 800.0))
                     lowpass = 1.0 - np.exp(-turn * min(max(1.1 * pitch, 100.0), 3000.0))
@@ -367,19 +278,26 @@ def excite(state: Any, table: Any, sample_rate: Any, x: Any, pulses: Any, cues: 
         if state[ARMED] > 0.0 and y >= 0.0 and before < 0.0 and state[PEAK_LOW] > 1e-7:
             late = y / (y - before)
             state[ARMED] = 0.0
-            interval = state[SINCE] - late
             state[SINCE] = late
+            running = state[SPEED] > 0.0
             known = state[PERIOD] > 0.0 and state[CLARITY] > 0.3
-            if known and interval > 0.6 * state[PERIOD] and _steer(state, late, PATIENCE * sample_rate):
-                since = late
+            if known and not (running and abs(state[SPEED] * state[PERIOD] - 1.0) < DETUNED):
+                if not running:
+                    state[ERROR] = UNSURE
+                if not running or state[PHASE] > 0.5:
+                    since = late
+                _begin(state, late, PATIENCE * sample_rate)
         if state[SINCE] > 2.5 * state[PERIOD]:
             state[SPEED] = 0.0
-        if state[SPEED] > 0.0 and since < 0.0:
-            step = state[SPEED] + state[NUDGE]
-            state[PHASE] += step
-            if state[PHASE] >= 1.0:
-                state[PHASE] -= 1.0
-                since = state[PHASE] / step
+        if state[SPEED] > 0.0:
+            if since < 0.0:
+                step = state[SPEED] + state[NUDGE]
+                state[PHASE] += step
+                if state[PHASE] >= 1.0:
+                    state[PHASE] -= 1.0
+                    since = state[PHASE] / step
+                    _steer(state, PATIENCE * sample_rate)
+            _heterodyne(state, y)
         if since >= 0.0:
             if state[FIRED] < MOST_FIRED:
                 told = FIRED_LIST + 3 * int(state[FIRED])

@@ -42,6 +42,13 @@ def test_pulses_have_all_harmonics_of_the_input(pitch: float, decay: float) -> N
     assert 1000.0 / pitch == pytest.approx(2.0 ** (5.0 * float(cues[excitation.LOG_PERIOD])), rel=0.03)
 
 
+@pytest.mark.parametrize("pitch", [71.0, 233.1, 554.4, 880.0, 1108.7, 1318.5, 1568.0, 1864.7, 2217.5, 2637.0])
+def test_the_period_of_a_note_is_in_tune(pitch: float) -> None:
+    _, cues = pulses_of(tone(pitch))
+    cents = 1200.0 * np.log2(1000.0 / pitch / 2.0 ** (5.0 * float(cues[excitation.LOG_PERIOD])))
+    assert abs(cents) < 3.0
+
+
 @pytest.mark.parametrize("pitch", [1102.0, 1254.0, 1408.0, 2024.0])
 def test_a_high_note_with_a_weak_fundamental_is_not_taken_for_a_lower_one(pitch: float) -> None:
     time = np.arange(28800) / RATE
@@ -79,6 +86,19 @@ def test_a_note_between_two_octaves_stays_in_the_one_that_it_began_in(pitch: flo
     x = np.sqrt(odd) * first + np.sqrt(1.0 - odd) * second
     late = periods_of((0.1 * x).astype(np.float32))[int(0.2 * RATE / 64) :]
     assert late == pytest.approx(RATE / (pitch if begun else 2.0 * pitch), rel=0.03)
+
+
+@pytest.mark.parametrize("pitch", [65.4, 82.4, 110.0])
+@pytest.mark.parametrize("before", [0.0, 2.07])
+def test_a_low_note_has_pulses_however_loud_its_second_partial(pitch: float, before: float) -> None:
+    """Such as a cello's, which rises through zero twice a period; alone, and after a note an octave above."""
+    time = np.arange(48000) / RATE
+    x = sum(level * np.sin(2 * np.pi * pitch * k * time + k) for k, level in enumerate((0.15, 1.0, 0.5, 0.3), start=1))
+    heard = np.concatenate([tone(before * pitch, 0.3), 0.1 * x]) if before else 0.1 * x
+    pulses, _ = pulses_of(heard.astype(np.float32))
+    late = pulses[-24000:]
+    assert np.sqrt(np.mean(late**2)) == pytest.approx(np.sqrt(np.mean((0.1 * x) ** 2)), rel=0.2)
+    assert harmonic_share(late, pitch, 30.0, 4000.0) > 0.9
 
 
 @pytest.mark.parametrize(
