@@ -4,8 +4,8 @@
     power of the input ----> its level
 
 The period is that of the running autocorrelation (`excitation`), and grains follow one another by it, not by the pulses: these
-jump where a loud second partial turns and are silent where crossings contradict them, as of most bowed notes. Where the pitch is
-lost for a moment, within a note or on the way to the next one, the last one goes on.
+wait until the fundamental agrees with them, and jump where it turns. Where the pitch is lost for a moment, within a note or on
+the way to the next one, the last one goes on.
 
 Grains that follow one another overlap by half, and their fades (Hann) add up to one. Each is read from where the one before came
 to, so that together they are the recording at the player's pitch, with what is in no period: breath, bow, strings that beat. At a

@@ -154,9 +154,9 @@ def _await_worker(table: Any, position: Any, frames: Any) -> None:
 def _watch_time(table: Any, frames: Any) -> None:
     """Send a model to rest whose blocks take longer than they last. `[audio]`
 
-    Debt is what the blocks took above their duration, less what later ones left over. A model that ran well until now is
-    forgiven one such block, however long: a stall of the system has cost an xrun already, and a rest would only add to it.
-    A second one before the debt is paid, or one in a model on trial after a rest, is the model's own.
+    Debt is what the blocks took above their duration, less what later ones left over. One such block is forgiven, however
+    long: a stall of the system has cost an xrun already, and a rest would only add to it. A second one before the debt is
+    paid is the model's own.
     """
     state = integers(table, STATE)
     setup = doubles(table, SETUP)[0]
@@ -174,9 +174,8 @@ def _watch_time(table: Any, frames: Any) -> None:
                 lane_state[cells.OVERRUNS] = 0
             elif spent > budget:
                 lane_state[cells.OVERRUNS] += 1
-            trusted = lane_state[cells.GOOD] > cells.TRUST_SECONDS * lane_state[cells.MODEL_RATE]
-            own = lane_state[cells.OVERRUNS] > 1 or not trusted
-            if own and debt > setup[cells.DEBT_LIMIT_NS] and state[cells.BLOCKS] >= cells.SETTLING_BLOCKS:
+            own = lane_state[cells.OVERRUNS] > 1 and debt > setup[cells.DEBT_LIMIT_NS]
+            if own and state[cells.BLOCKS] >= cells.SETTLING_BLOCKS:
                 state[cells.LATE] += 1
                 lane_state[cells.OVERRUNS] = 0
                 debt = 0

@@ -132,6 +132,19 @@ def test_one_stall_of_the_system_is_no_fallback() -> None:
     assert (engine.faults().late, engine.faults().dry_frames) == (0, 0)
 
 
+def test_stalls_of_the_system_are_no_fallbacks_however_soon_after_one() -> None:
+    model = FakeModel(gains=(-0.5,))
+    engine = ready(model, block=4096, patient=False)
+    x = sine(46 * 4096)
+    late = []
+    for index, start in enumerate(range(0, x.shape[1], 4096)):
+        model.table[SLEEP_US] = 4_000 if index in (30, 31, 36, 41) else 0
+        play(engine, x[:, start : start + 4096], 4096)
+        late.append(engine.faults().late)
+    assert late[29:32] == [0, 0, 1]  # two at a time are the model's own
+    assert late[-1] == 1
+
+
 def test_a_worker_that_is_too_slow_never_holds_the_audio_up() -> None:
     model = FakeModel(gains=(-0.5,))
     engine = ready(model, driver="safe", patient=True)
