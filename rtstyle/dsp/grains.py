@@ -147,6 +147,20 @@ def _choose(state: Any, recording: Any, period: Any, again: Any) -> Any:
 
 
 @kernel
+def _begin(state: Any, recording: Any, period: Any, again: Any) -> Any:
+    """Go to the note for a period; True if it begins, False where it is the one that plays and need not begin `again`."""
+    note = _choose(state, recording, period, again)
+    begins = again or note != state[NOTE]
+    if begins:
+        state[NOTE] = note
+        state[MARK] = recording.notes[note, marks.FIRST if again else marks.BODY]
+        state[PLACE], state[WAY] = recording.marks[int(state[MARK]), marks.PLACE], 1.0
+        state[CENTRE] = state[PLACE]
+        state[AGE] = state[LOUDEST] = state[OFFSET] = state[TURNED] = 0.0
+    return begins
+
+
+@kernel
 def _move(state: Any, marked: Any, note: Any, span: Any) -> None:
     """Go on by `span` samples: to where the last grain came, or where that is not the way, to a mark and as far from it."""
     first, body, last = int(note[marks.FIRST]), int(note[marks.BODY]), int(note[marks.LAST])
@@ -219,17 +233,15 @@ def _follow(state: Any, recording: Any, power: Any, span: Any, sample_rate: Any)
     state[LATEST] = period
     state[ASTRAY] = state[ASTRAY] + span if away and steady else 0.0
     if began or state[ASTRAY] > STEADY * sample_rate:
-        again = began or fall < 0.0
-        note = _choose(state, recording, period, again)
-        if again or note != state[NOTE]:
-            state[MARK] = notes[note, marks.FIRST if again else marks.BODY]
-            state[PLACE], state[WAY] = marked[int(state[MARK]), marks.PLACE], 1.0
-            state[CENTRE] = state[PLACE]
-            state[AGE] = state[LOUDEST] = state[OFFSET] = state[TURNED] = moved = 0.0
-        state[NOTE], state[PITCH], state[LOWEST], state[ASTRAY] = note, period, power, 0.0
+        if _begin(state, recording, period, began or fall < 0.0):
+            moved = 0.0
+        state[PITCH], state[LOWEST], state[ASTRAY] = period, power, 0.0
     elif not away:
         state[PITCH] *= (period / state[PITCH]) ** min(span / (LATELY * sample_rate), 1.0)
+    way = state[WAY]
     _move(state, marked, notes[int(state[NOTE])], moved)
+    if state[WAY] < way and fall == 0.0:  # a short one that a glide began is not to last for all that follows
+        _begin(state, recording, period, False)
     state[SPEED] = min(marked[int(state[MARK]), marks.PERIOD] / period, FASTEST)
 
 

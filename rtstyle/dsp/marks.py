@@ -36,8 +36,8 @@ STRUCK: Final = 3.0  # ratio of powers, now and 30 ms ago, at which a note begin
 SETTLED: Final = 0.1  # seconds in which it cannot
 ATTACK: Final = 0.06  # seconds for which a note may have spoken before its first mark
 AUDIBLE: Final = 0.003  # of the power of the note's begin: where it speaks
-# What is plucked or struck falls, and is loudest at once: by more than so many dB per second, within so many seconds.
-PLUCKED: Final = ((-4.0, 0.044), (-15.0, 0.056))
+FALLING: Final = -4.0  # dB per second: what is plucked or struck falls faster,
+AT_ONCE: Final = 0.072  # seconds: and three of four of its notes are loudest within
 LET_GO: Final = -90.0  # dB per second: what falls faster was held
 MEASURABLE: Final = 0.12  # seconds of a note of which both are measured
 SUSTAINED: Final = 0.4  # of the level of a held note's loudest moment: what is below at its end is not played
@@ -101,7 +101,7 @@ def find_marks(audio: NDArray[np.float32], sample_rate: int) -> Marks:
             loudest = int(columns[2].argmax())
             rises.append((columns[0][loudest] - columns[0][0]) / sample_rate)
     fall = _weighted_median(falls)
-    struck = any(LET_GO < fall < falling and np.median(rises) < rising for falling, rising in PLUCKED)
+    struck = LET_GO < fall < FALLING and float(np.percentile(rises, 75)) < AT_ONCE
     marked, noted = np.concatenate([np.zeros((0, 3)), *marks]), np.array(notes, np.float64).reshape(-1, 5)
     if not struck:
         _leave_fades(marked, noted, sample_rate)

@@ -71,6 +71,15 @@ def test_it_goes_on_longer_than_the_recording_without_a_seam() -> None:
     assert steps.max() < 1.5 * np.quantile(steps, 0.999)
 
 
+def test_a_short_note_that_a_glide_begins_is_left_when_it_is_over() -> None:
+    short, long = tone(261.6, 0.14, partials=1), tone(220.0, 0.8, partials=8)
+    found = marks.find_marks(np.concatenate([silence(0.1), short, long, silence(0.1)]), RATE)
+    assert len(found.notes) == 2
+    pitch = 220.0 * 2.0 ** (np.interp(np.arange(2 * RATE) / RATE, [0.2, 0.5], [3.0, 0.0]) / 12.0)
+    played, _ = play((0.2 * np.sin(2 * np.pi * np.cumsum(pitch) / RATE)).astype(np.float32), found)
+    assert partials(played[RATE:], 220.0, 2)[1] > -10.0  # the long one has a second partial, the short one none
+
+
 def test_what_moves_in_the_recording_goes_on_moving_when_it_is_over() -> None:
     time = np.arange(round(0.8 * RATE)) / RATE
     fifth = 0.1 * (1.0 + np.sin(2 * np.pi * 6.0 * time)) * np.sin(2 * np.pi * 1100.0 * time)

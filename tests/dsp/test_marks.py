@@ -63,6 +63,16 @@ def test_short_bows_that_swell_first_are_no_struck_notes(fall: float) -> None:
     assert len(found.notes) == 3 and found.fall == 0.0
 
 
+def test_syllables_of_which_some_swell_are_no_struck_notes() -> None:
+    notes = []
+    for number, pitch in enumerate((262.0, 330.0, 392.0, 330.0, 262.0)):
+        note = tone(pitch, 0.4, fall=-13.0)
+        swell = np.minimum(np.arange(note.size) / (0.12 * RATE), 1.0) if number % 2 else np.ones(note.size)
+        notes.append((swell**2 * note).astype(np.float32))
+    found = marks.find_marks(np.concatenate(notes), RATE)
+    assert len(found.notes) == 5 and found.fall == 0.0
+
+
 def test_short_notes_that_are_let_go_are_held_ones() -> None:
     """A trombone's staccato is silent a tenth of a second later: no string that is plucked falls so fast."""
     notes = [part for pitch in (117.0, 147.0, 175.0) for part in (tone(pitch, 0.2, fall=-150.0), silence(0.1))]
