@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from rtstyle.dsp.jit import kernel
 from rtstyle.dsp.period import DECIMATION, LAGS, SEARCH_EVERY, find, listen
 
-PULSE_TAPS: Final = 32  # length of one pulse; it is centred PULSE_TAPS / 2 samples after the crossing
+PULSE_TAPS: Final = 32  # length of one pulse; it is centred PULSE_TAPS / 2 samples after the turn
 PULSE_PHASES: Final = 64  # sub-sample positions in the table
 LATENCY: Final = PULSE_TAPS // 2
 
@@ -38,7 +38,7 @@ SMOOTHED: Final = 0.3  # turns over which the phase is averaged, twice
 LOST: Final = 0.25  # phase error, in turns, at which the fundamental has come to another place
 PATIENCE: Final = 0.06  # seconds for which it may; then the loop goes there
 TRIAL: Final = 3.0  # turns for which it may at first
-DETUNED: Final = 0.12  # share by which the loop is off the period's frequency where it does so at once
+DETUNED: Final = 0.12  # share by which the loop is off the period's frequency where it begins anew
 UNSURE, ASTRAY = 0.08, 0.16  # mean phase error from which the train fades, and at which it is silent
 
 PITCHED, WELL_PITCHED = 0.78, 0.93  # clarity of what has a pitch: none below the first, wholly from the second on
