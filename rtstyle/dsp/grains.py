@@ -8,8 +8,8 @@ wait until the fundamental agrees with them, and jump where it turns. Where the 
 the way to the next one, the last one goes on.
 
 Grains that follow one another overlap by half, and their fades (Hann) add up to one. Each is read from where the one before came
-to, so that together they are the recording at the player's pitch, with what is in no period: breath, bow, strings that beat. A new
-note of the input begins a note of the recording, the nearest in pitch, in turn where several are near. At its end another one
+to, so that together they are the recording at the player's pitch, with what is in no period: breath, bow, strings that beat. A
+new note of the input begins a note of the recording, the nearest in pitch, in turn where several are near. At its end another one
 follows, if that is nearer by now; else the place turns back, mark by mark then, and in the note's first quarter turns again. What
 is plucked or struck (see `marks.Marks.fall`) falls as the recording's notes do, whatever the player holds; then a little of the
 model is left. Its stroke does not wait for a player who swells.
