@@ -42,6 +42,7 @@ STROKE: Final = 0.03  # seconds for which a struck note is as loud as the loudes
 MOST: Final = 32.0  # times the player's power, 15 dB: who blows or bows may swell, who plucks may not
 LONG: Final = 0.6  # seconds from which a note of the recording is as good as a longer one
 WORTH: Final = 2.5 / 12.0  # octaves of distance for which that second of length makes up, per second
+SAME: Final = 1e-6  # samples by which places differ that are the same but for rounding
 NEAR: Final = 1.0 / 12.0  # octaves from the nearest note within which another one may be played in its turn
 SURE: Final = 0.5  # of a pitch, from which its period is taken
 HOLD: Final = 0.1  # seconds in which a pitch that is lost fades
@@ -173,9 +174,9 @@ def _move(state: Any, marked: Any, note: Any, span: Any) -> None:
     elif state[WAY] < 0.0 and place < turning:
         place, state[WAY] = turning, 1.0
     mark = min(max(int(state[MARK]), first), last)
-    while mark < last and marked[mark, marks.PLACE] < place:
+    while mark < last and marked[mark, marks.PLACE] < place - SAME:
         mark += 1
-    while mark > first and marked[mark - 1, marks.PLACE] >= place:
+    while mark > first and marked[mark - 1, marks.PLACE] >= place - SAME:
         mark -= 1
     if flows:
         state[OFFSET] = place - marked[mark, marks.PLACE]
